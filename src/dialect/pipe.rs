@@ -1,0 +1,131 @@
+//! From a provider's frames to the caller's bytes.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Losses, Usage, frame::Frame};
+use crate::fault::{Fault, UpstreamError};
+
+/// A provider's answer in, the caller's answer out, streamed or whole.
+///
+/// The driver calls [`frame`](Self::frame) for each frame, then [`finish`](Self::finish) once; or [`whole`](Self::whole)
+/// once. It watches [`Seen`]: an in-band error is noted there and written by nobody, so that before the commit point it
+/// can become a failed attempt, and after it the driver says [`fail`](Self::fail).
+pub trait Pipe: Send {
+    /// Takes the next frame and appends what the caller shall see.
+    ///
+    /// # Errors
+    /// The frame is not the provider's dialect. The same error follows every later call.
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError>;
+
+    /// Says that no more frames come. Appends the rest of a complete answer; of a truncated one, nothing.
+    ///
+    /// # Errors
+    /// An earlier error.
+    fn finish(&mut self, out: &mut BytesMut, seen: &mut Seen) -> Result<End, StreamError>;
+
+    /// Ends the stream with an error in the caller's dialect.
+    fn fail(&mut self, fault: &Fault, out: &mut BytesMut);
+
+    /// Translates a whole answer. The slices, put together, are the caller's body.
+    ///
+    /// # Errors
+    /// The body is not the provider's dialect.
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError>;
+
+    /// What the answer lost so far.
+    fn losses(&self) -> &Losses;
+}
+
+/// What a pipe has seen go by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// The provider's id of the answer.
+    pub id: Option<String>,
+    /// The model version that answers.
+    pub model: Option<String>,
+    /// What the provider says was used, so far.
+    pub usage: Option<Usage>,
+    /// Whether anything came that the caller may not see twice: text, reasoning, a refusal, a call's start, media.
+    pub content: bool,
+    /// Why the (first) choice ended, in the provider's word.
+    pub finish_reason: Option<String>,
+    /// Whether every choice has ended, so that only usage and the end itself are missing.
+    pub finished: bool,
+    /// Whether the dialect's own end came (`[DONE]`, `message_stop`): nothing may follow.
+    pub ended: bool,
+    /// An error inside the answer.
+    pub error: Option<UpstreamError>,
+    /// Bytes of text, reasoning and arguments that came: what an estimate goes by.
+    pub output_bytes: u64,
+}
+
+/// How an answer ended, as far as its bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The dialect says that all was told.
+    Complete,
+    /// It broke off.
+    Truncated,
+}
+
+/// What is written into answers beside the dialect's own members.
+///
+/// Implemented by the layer that knows the price and the clock; a dialect only decides where these go.
+pub trait Notes: Send + Sync {
+    /// The provider's name.
+    fn provider(&self) -> &str;
+
+    /// Appends the cost of `usage` as a JSON object; `false` if there is none to tell.
+    fn cost(&self, usage: &Usage, out: &mut BytesMut) -> bool;
+
+    /// Appends the `meta` object; `false` if the caller did not ask for it.
+    fn meta(&self, seen: &Seen, out: &mut BytesMut) -> bool;
+}
+
+/// A provider's answer that is not its dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamError {
+    /// What is wrong.
+    pub kind: StreamErrorKind,
+    /// Where or what, one lower-case line without content.
+    pub message: String,
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamErrorKind {
+    /// Not JSON, or not the API's shape.
+    Malformed,
+    /// Events in an order that the API does not have.
+    Order,
+    /// Larger than the limit.
+    TooLarge,
+}
+
+impl StreamError {
+    /// An answer that is not the API's shape.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self { kind: StreamErrorKind::Malformed, message: message.into() }
+    }
+
+    /// Events out of order.
+    pub fn order(message: impl Into<String>) -> Self {
+        Self { kind: StreamErrorKind::Order, message: message.into() }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            StreamErrorKind::Malformed => "malformed answer",
+            StreamErrorKind::Order => "answer out of order",
+            StreamErrorKind::TooLarge => "answer too large",
+        };
+        write!(f, "{what}: {}", self.message)
+    }
+}
+
+impl std::error::Error for StreamError {}

@@ -1,0 +1,213 @@
+//! What the dialects' wire types are made of: borrowed strings, numbers kept as written, and objects that keep the
+//! members nobody asked for.
+//!
+//! The types borrow from the body they were read from. `null` and "not there" are the same to them.
+
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor, value},
+};
+use serde_json::value::RawValue;
+
+use crate::fault::Detail;
+
+/// JSON text that is only carried.
+pub type Raw<'a> = &'a RawValue;
+
+/// The members of an object that its type does not name, in order: name and JSON text.
+pub type Unknown<'a> = Vec<(Cow<'a, str>, Raw<'a>)>;
+
+/// A string, borrowed where it holds no escapes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Str<'a>(pub Cow<'a, str>);
+
+impl Deref for Str<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Text<'a> {
+            type Value = Str<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+}
+
+/// A number as it was written: `0.70`, `1e3` and integers past 64 bits stay what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number<'a>(&'a str);
+
+impl<'a> Number<'a> {
+    /// The number's JSON text.
+    pub fn text(self) -> &'a str {
+        self.0
+    }
+
+    /// Its nearest floating-point value.
+    pub fn value(self) -> f64 {
+        self.0.parse().unwrap_or(f64::NAN)
+    }
+
+    /// Its value as a count, if it is a non-negative integer (`3`, `3.0`, `3e0`) that 64 bits hold.
+    pub fn count(self) -> Option<u64> {
+        self.0.parse().ok().or_else(|| {
+            let value = self.value();
+            (value >= 0.0 && value.fract() == 0.0 && value < 9_007_199_254_740_992.0).then_some(value as u64)
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Number<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Raw::<'de>::deserialize(deserializer)?.get();
+        match text.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => Ok(Self(text)),
+            _ => Err(de::Error::invalid_type(de::Unexpected::Other("something else"), &"a number")),
+        }
+    }
+}
+
+/// A value that is either a plain string or something richer.
+#[derive(Clone, Debug)]
+pub enum StrOr<'a, T> {
+    /// The plain form.
+    Str(Str<'a>),
+    /// The rich form.
+    Or(T),
+}
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for StrOr<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<'a, T>(PhantomData<(&'a (), T)>);
+        impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for Either<'a, T> {
+            type Value = StrOr<'a, T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a list or an object")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(StrOr::Str(Str(Cow::Borrowed(text))))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(StrOr::Str(Str(Cow::Owned(text.to_owned()))))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(value::SeqAccessDeserializer::new(list)).map(StrOr::Or)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(value::MapAccessDeserializer::new(object)).map(StrOr::Or)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+/// Declares a wire object: each member an `Option`, and `unknown` for all others.
+///
+/// ```ignore
+/// wire! {
+///     /// A function that the model may call.
+///     pub struct Function<'a> {
+///         /// Its name.
+///         pub name: Str<'a> = "name",
+///     }
+/// }
+/// ```
+macro_rules! wire {
+    ($(
+        $(#[$attribute:meta])*
+        pub struct $name:ident<$life:lifetime> {
+            $($(#[$member_attribute:meta])* pub $member:ident: $type:ty = $key:literal,)*
+        }
+    )*) => {$(
+        $(#[$attribute])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name<$life> {
+            $($(#[$member_attribute])* pub $member: Option<$type>,)*
+            /// Members that this type does not name.
+            pub unknown: $crate::dialect::wire::Unknown<$life>,
+        }
+
+        impl<'de: $life, $life> serde::Deserialize<'de> for $name<$life> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Members<$life>(std::marker::PhantomData<&$life ()>);
+                impl<'de: $life, $life> serde::de::Visitor<'de> for Members<$life> {
+                    type Value = $name<$life>;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+                        let mut value = $name::default();
+                        while let Some(key) = object.next_key::<$crate::dialect::wire::Str<'de>>()? {
+                            match &*key {
+                                $($key => value.$member = object.next_value()?,)*
+                                _ => value.unknown.push((key.0, object.next_value()?)),
+                            }
+                        }
+                        Ok(value)
+                    }
+                }
+                deserializer.deserialize_map(Members(std::marker::PhantomData))
+            }
+        }
+    )*};
+}
+pub(crate) use wire;
+
+/// Reads a wire type from JSON text.
+///
+/// # Errors
+/// Names the place as a JSON Pointer and what was expected there; never repeats the value.
+pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Detail> {
+    // The path costs a second pass, so it is only looked for when there is something to say.
+    serde_json::from_str(text).map_err(|error| {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Err(error) => Detail { path: pointer(error.path()), message: expectation(error.inner()) },
+            Ok(_) => Detail { path: String::new(), message: expectation(&error) },
+        }
+    })
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// serde's message without the value that it found, which may be the caller's text.
+fn expectation(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    match (error.is_data(), text.rsplit_once("expected ")) {
+        (true, Some((_, expected))) => format!("expected {expected}"),
+        (true, None) => "is not valid".to_owned(),
+        (false, _) => format!("is not JSON: {text}"),
+    }
+}
