@@ -1,5 +1,7 @@
 //! Portcullis is an LLM gateway made of Tower layers.
 #![forbid(unsafe_code)]
 
+pub mod catalog;
 pub mod dialect;
 pub mod fault;
+pub mod stage;

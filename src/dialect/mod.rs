@@ -18,6 +18,7 @@ pub mod frame;
 pub mod grammar;
 pub mod json;
 pub mod loss;
+pub(crate) mod pending;
 mod pipe;
 mod place;
 pub mod scan;

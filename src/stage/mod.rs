@@ -1,0 +1,33 @@
+//! What flows between the layers: each stage of a call is a request *body*.
+//!
+//! | stage | says | made by |
+//! | --- | --- | --- |
+//! | [`Call`] | endpoint, model asked for, streamed or not, preferences, id, tally, payload | `NormalizeLayer` |
+//! | [`Routed`] | the call, and the targets in the order to try | `RouteLayer` |
+//! | [`Attempt`] | the call, one target, the attempt's number | `RetryLayer` |
+//! | [`Outgoing`] | the provider's request, as slices of known length | `TranslateLayer` |
+//!
+//! All implement [`http_body::Body`], so Tower's and tower-http's own layers fit between ours, and any HTTP client can
+//! send any of them.
+
+mod attempt;
+mod call;
+mod endpoint;
+mod generation;
+mod outgoing;
+mod preferences;
+mod principal;
+mod routed;
+mod tally;
+
+pub use self::{
+    attempt::Attempt,
+    call::{Call, CallFacts, Payload, Upload},
+    endpoint::{Access, Endpoint, Missing, Operation, Read},
+    generation::GenerationId,
+    outgoing::Outgoing,
+    preferences::{Fidelity, Preferences, Sort},
+    principal::{KeyId, Principal, PrincipalBuilder, Scopes},
+    routed::{Plan, Routed},
+    tally::{AttemptEntry, AttemptTally, Begin, Intent, Outcome, Tally},
+};

@@ -1,0 +1,98 @@
+//! What goes to a provider.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tower::BoxError;
+
+use super::{Payload, Upload};
+use crate::{
+    catalog::{Target, Timeouts},
+    dialect::Dialect,
+};
+
+/// A provider's request: its body as a few slices, and where it goes.
+///
+/// The request's URI is absolute and its headers are complete but for the credential, which the client adds from
+/// [`target`](Self::target). The slices share the caller's bytes.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    target: Arc<Target>,
+    dialect: &'static dyn Dialect,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Slices { list: VecDeque<Bytes>, length: u64 },
+    Upload(Upload),
+}
+
+impl Outgoing {
+    /// A request made of slices, in order.
+    pub fn from_slices(target: Arc<Target>, dialect: &'static dyn Dialect, slices: impl IntoIterator<Item = Bytes>) -> Self {
+        let list: VecDeque<Bytes> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
+        let length = list.iter().map(|slice| slice.len() as u64).sum();
+        Self { target, dialect, content: Content::Slices { list, length } }
+    }
+
+    /// The caller's payload, untouched.
+    pub fn from_payload(target: Arc<Target>, dialect: &'static dyn Dialect, payload: Payload) -> Self {
+        match payload {
+            Payload::Whole(bytes) => Self::from_slices(target, dialect, [bytes]),
+            Payload::Stream(upload) => Self { target, dialect, content: Content::Upload(upload) },
+        }
+    }
+
+    /// Where it goes.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The dialect it is in.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        self.dialect
+    }
+
+    /// The deadlines it has.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.target.timeouts
+    }
+
+    /// Whether it can be sent again: it is all in memory.
+    pub fn is_replayable(&self) -> bool {
+        matches!(self.content, Content::Slices { .. })
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.content {
+            Content::Slices { list, length } => Poll::Ready(list.pop_front().map(|slice| {
+                *length -= slice.len() as u64;
+                Ok(Frame::data(slice))
+            })),
+            Content::Upload(upload) => upload.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.content, Content::Slices { list, .. } if list.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Slices { length, .. } => SizeHint::with_exact(*length),
+            Content::Upload(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What a call costs, while it runs.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use super::{CallFacts, GenerationId};
+use crate::{
+    catalog::{Cost, Target},
+    dialect::{End, Losses, Seen, Usage},
+    fault::{AttemptFault, Fault},
+};
+
+/// A call's running account: made by the meter, carried in the [`Call`](super::Call), inert without one.
+///
+/// Retry says [`begin`](Self::begin) before each dispatch, translate feeds the [`AttemptTally`] it gives, and only the
+/// meter reads it and closes the account.
+#[derive(Clone, Default)]
+pub struct Tally(Option<Arc<Account>>);
+
+struct Account {
+    begin: Box<dyn Begin>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    attempts: Vec<AttemptEntry>,
+    losses: Losses,
+}
+
+/// Admits attempts: pins the price, reserves, writes the intent.
+pub trait Begin: Send + Sync + 'static {
+    /// Called before each dispatch.
+    ///
+    /// # Errors
+    /// A fault keeps the attempt from being dispatched: no record, no call.
+    fn begin<'a>(&'a self, intent: &'a Intent) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
+}
+
+/// That an attempt is about to be dispatched.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The call's id.
+    pub id: GenerationId,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
+    /// Where it goes.
+    pub target: Arc<Target>,
+    /// What is asked.
+    pub call: Arc<CallFacts>,
+}
+
+/// What one attempt came to.
+#[derive(Clone, Debug)]
+pub struct AttemptEntry {
+    /// The attempt's number, from 1.
+    pub number: u32,
+    /// Who was asked.
+    pub target: Arc<Target>,
+    /// When it was dispatched.
+    pub started: Instant,
+    /// When the caller could first be shown something.
+    pub committed: Option<Instant>,
+    /// When it was over.
+    pub ended: Option<Instant>,
+    /// The status of the provider's answer.
+    pub status: Option<u16>,
+    /// What was seen of the answer.
+    pub seen: Seen,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<Outcome>,
+    /// The fault it ended with.
+    pub fault: Option<AttemptFault>,
+}
+
+/// How a call or an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All was told.
+    Complete,
+    /// The answer broke off.
+    Truncated,
+    /// It failed.
+    Failed,
+    /// The caller left, or a shutdown ended it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Its name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Truncated => "truncated",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Complete => Self::Complete,
+            End::Truncated => Self::Truncated,
+        }
+    }
+}
+
+impl Tally {
+    /// An account whose attempts `begin` admits.
+    pub fn new(begin: impl Begin) -> Self {
+        Self(Some(Arc::new(Account { begin: Box::new(begin), entries: Mutex::default() })))
+    }
+
+    /// Opens an attempt, before it is dispatched.
+    ///
+    /// # Errors
+    /// The attempt must not be dispatched.
+    pub async fn begin(&self, call: &Arc<CallFacts>, target: &Arc<Target>, number: u32) -> Result<AttemptTally, Fault> {
+        let Some(account) = &self.0 else {
+            return Ok(AttemptTally { account: None, index: 0, target: target.clone() });
+        };
+        let intent = Intent { id: call.id.clone(), attempt: number, target: target.clone(), call: call.clone() };
+        account.begin.begin(&intent).await?;
+        let mut entries = account.entries();
+        entries.attempts.push(AttemptEntry {
+            number,
+            target: target.clone(),
+            started: Instant::now(),
+            committed: None,
+            ended: None,
+            status: None,
+            seen: Seen::default(),
+            outcome: None,
+            fault: None,
+        });
+        let index = entries.attempts.len() - 1;
+        drop(entries);
+        Ok(AttemptTally { account: Some(account.clone()), index, target: target.clone() })
+    }
+
+    /// Reports what the translation lost.
+    pub fn lost(&self, losses: Losses) {
+        if let (Some(account), false) = (&self.0, losses.is_empty()) {
+            account.entries().losses.extend(losses);
+        }
+    }
+
+    /// The attempts so far, and what was lost.
+    pub fn entries(&self) -> (Vec<AttemptEntry>, Losses) {
+        self.0.as_ref().map_or_else(Default::default, |account| {
+            let entries = account.entries();
+            (entries.attempts.clone(), entries.losses.clone())
+        })
+    }
+
+    /// How the last attempt ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.0.as_ref().and_then(|account| account.entries().attempts.last().and_then(|attempt| attempt.outcome))
+    }
+}
+
+impl Account {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One attempt's side of the account. Inert without a meter.
+#[derive(Clone)]
+pub struct AttemptTally {
+    account: Option<Arc<Account>>,
+    index: usize,
+    target: Arc<Target>,
+}
+
+impl AttemptTally {
+    /// Notes the status of the provider's answer.
+    pub fn head(&self, status: u16) {
+        self.with(|entry| entry.status = Some(status));
+    }
+
+    /// Notes that the caller is shown something from here on.
+    pub fn commit(&self) {
+        self.with(|entry| entry.committed = Some(entry.committed.unwrap_or_else(Instant::now)));
+    }
+
+    /// Replaces what was seen of the answer so far.
+    pub fn seen(&self, seen: &Seen) {
+        self.with(|entry| entry.seen.clone_from(seen));
+    }
+
+    /// Closes the attempt. Only the first close counts.
+    pub fn end(&self, outcome: Outcome, fault: Option<&Fault>) {
+        self.with(|entry| {
+            if entry.outcome.is_none() {
+                entry.outcome = Some(outcome);
+                entry.ended = Some(Instant::now());
+                entry.fault = fault.map(|fault| AttemptFault {
+                    provider: entry.target.provider.name.to_string(),
+                    status: fault.upstream().and_then(|upstream| upstream.status).or(entry.status),
+                    fault: fault.code(),
+                });
+            }
+        });
+    }
+
+    /// What `usage` costs at the attempt's price.
+    pub fn cost(&self, usage: &Usage) -> Cost {
+        Cost::of(usage, self.target.price.as_deref())
+    }
+
+    fn with(&self, change: impl FnOnce(&mut AttemptEntry)) {
+        if let Some(account) = &self.account
+            && let Some(entry) = account.entries().attempts.get_mut(self.index)
+        {
+            change(entry);
+        }
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Tally" } else { "Tally(inert)" })
+    }
+}
+
+impl fmt::Debug for AttemptTally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttemptTally({})", self.index)
+    }
+}
