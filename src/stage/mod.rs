@@ -10,6 +10,7 @@
 //! All implement [`http_body::Body`], so Tower's and tower-http's own layers fit between ours, and any HTTP client can
 //! send any of them.
 
+mod answer;
 mod attempt;
 mod call;
 mod endpoint;
@@ -21,6 +22,7 @@ mod routed;
 mod tally;
 
 pub use self::{
+    answer::{AnswerBody, REQUEST_ID, X_REQUEST_ID, X_SHOULD_RETRY, fault_response, name_call},
     attempt::Attempt,
     call::{Call, CallFacts, Payload, Upload},
     endpoint::{Access, Endpoint, Missing, Operation, Read},
