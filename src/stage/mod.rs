@@ -15,11 +15,13 @@ mod attempt;
 mod call;
 mod endpoint;
 mod generation;
+mod health;
 mod outgoing;
 mod preferences;
 mod principal;
 mod routed;
 mod tally;
+mod watchdog;
 
 pub use self::{
     answer::{AnswerBody, REQUEST_ID, X_REQUEST_ID, X_SHOULD_RETRY, fault_response, name_call},
@@ -27,9 +29,11 @@ pub use self::{
     call::{Call, CallFacts, Payload, Upload},
     endpoint::{Access, Endpoint, Missing, Operation, Read},
     generation::GenerationId,
+    health::{Breaker, Health, Pass, Vitals},
     outgoing::Outgoing,
     preferences::{Fidelity, Preferences, Sort},
     principal::{KeyId, Principal, PrincipalBuilder, Scopes},
     routed::{Plan, Routed},
     tally::{AttemptEntry, AttemptTally, Begin, Intent, Outcome, Tally},
+    watchdog::{Watchdog, Watched},
 };

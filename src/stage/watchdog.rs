@@ -1,0 +1,128 @@
+//! Deadlines of running answers, kept outside their bodies.
+//!
+//! A server does not poll a body while its write buffer is full, so a timer inside the body may fire late or never. The
+//! watchdog looks at every running answer a few times a second, whoever polls it or not.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// Something with deadlines.
+pub trait Watched: Send + Sync + 'static {
+    /// Acts on what is due at `now`; `false` ends the watching.
+    fn check(&self, now: Instant) -> bool;
+
+    /// Ends it now: the process is going down.
+    fn abort(&self);
+}
+
+/// The list of running answers. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub struct Watchdog(Arc<Kennel>);
+
+struct Kennel {
+    list: Mutex<List>,
+    spawn: bool,
+}
+
+#[derive(Default)]
+struct List {
+    watched: Vec<Weak<dyn Watched>>,
+    running: bool,
+}
+
+/// How often the deadlines are looked at, and so how late one may fire.
+const TICK: Duration = Duration::from_millis(200);
+
+impl Watchdog {
+    /// A watchdog that somebody [`run`](Self::run)s.
+    pub fn new() -> Self {
+        Self(Arc::new(Kennel { list: Mutex::default(), spawn: false }))
+    }
+
+    /// A watchdog that runs on the ambient Tokio runtime as long as there is something to watch.
+    pub fn spawning() -> Self {
+        Self(Arc::new(Kennel { list: Mutex::default(), spawn: true }))
+    }
+
+    /// Watches `watched` until it is dropped or says that it is done.
+    pub fn watch<W: Watched>(&self, watched: &Arc<W>) {
+        let weak: Weak<W> = Arc::downgrade(watched);
+        let mut list = self.0.list();
+        list.watched.push(weak);
+        if self.0.spawn && !std::mem::replace(&mut list.running, true) {
+            let dog = self.clone();
+            tokio::spawn(async move { while dog.tick().await {} });
+        }
+    }
+
+    /// Looks at the deadlines for ever. Drop the future to stop.
+    pub async fn run(&self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.check(Instant::now());
+        }
+    }
+
+    /// How many answers are running.
+    pub fn len(&self) -> usize {
+        self.0.list().watched.iter().filter(|watched| watched.strong_count() > 0).count()
+    }
+
+    /// Whether none is running.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends all that is running.
+    pub fn abort(&self) {
+        let all = std::mem::take(&mut self.0.list().watched);
+        all.iter().filter_map(Weak::upgrade).for_each(|watched| watched.abort());
+    }
+
+    /// Acts on all that is due at `now`.
+    pub fn check(&self, now: Instant) {
+        // Checked without the lock: an expired answer wakes tasks and writes records.
+        let mut all = std::mem::take(&mut self.0.list().watched);
+        all.retain(|watched| watched.upgrade().is_some_and(|watched| watched.check(now)));
+        let mut list = self.0.list();
+        if list.watched.is_empty() {
+            list.watched = all;
+        } else {
+            list.watched.append(&mut all);
+        }
+    }
+
+    /// One round of a spawned watchdog; `false` when there is nothing left to watch.
+    async fn tick(&self) -> bool {
+        tokio::time::sleep(TICK).await;
+        self.check(Instant::now());
+        let mut list = self.0.list();
+        list.running = !list.watched.is_empty();
+        list.running
+    }
+}
+
+impl Kennel {
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self::spawning()
+    }
+}
+
+impl fmt::Debug for Watchdog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watchdog").field("running", &self.len()).finish()
+    }
+}
