@@ -4,4 +4,5 @@
 pub mod catalog;
 pub mod dialect;
 pub mod fault;
+pub mod normalize;
 pub mod stage;

@@ -1,0 +1,284 @@
+//! Reads the members that the gateway acts on, and leaves the rest alone.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    time::{Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header};
+use serde::Deserialize;
+
+use crate::{
+    dialect::{
+        Dialect,
+        scan::{MAX_DEPTH, Members, ScanError},
+    },
+    fault::{Detail, Fault, FaultKind},
+    stage::{CallFacts, Fidelity, GenerationId, Operation, Preferences, Sort},
+};
+
+/// What a request's control members and headers say.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    members: Members,
+    model: String,
+    stream: bool,
+    include_usage: bool,
+    rich_usage: bool,
+    meta: bool,
+    preferences: Preferences,
+    app: Option<String>,
+}
+
+/// Members of the dialects that the gateway acts on.
+const SHARED: &[&str] = &["model", "stream", "stream_options"];
+/// Members that are the gateway's own.
+const OWN: &[&str] = &["provider", "models", "session_id", "usage", "meta"];
+
+const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+const X_GATEWAY_FIDELITY: HeaderName = HeaderName::from_static("x-gateway-fidelity");
+const X_GATEWAY_METADATA: HeaderName = HeaderName::from_static("x-gateway-metadata");
+const X_TITLE: HeaderName = HeaderName::from_static("x-title");
+
+/// The most bytes of a header that end up in a record.
+const MAX_NOTE: usize = 2048;
+
+/// Reads `body` and `headers`. With `own` unset, the gateway's own members are left alone.
+///
+/// # Errors
+/// What is wrong, and where.
+pub(super) fn read(
+    body: &Bytes,
+    operation: Operation,
+    dialect: &'static dyn Dialect,
+    headers: &HeaderMap,
+    own: bool,
+) -> Result<Control, Fault> {
+    let members = Members::scan(body).map_err(|error| unreadable(body, error))?;
+    let repeated = members.repeated(body, SHARED).or_else(|| if own { members.repeated(body, OWN) } else { None });
+    if let Some(name) = repeated {
+        return Err(Fault::invalid(format!("/{name}"), "is there more than once"));
+    }
+    let reader = Reader { body, members: &members };
+    let model: String = reader.required("model", "a string")?;
+    if model.is_empty() {
+        return Err(Fault::invalid("/model", "is empty"));
+    }
+    let stream = reader.optional::<Option<bool>>("stream", "true or false")?.flatten().unwrap_or(false);
+    if stream && !operation.streams() {
+        return Err(Fault::invalid("/stream", format!("{} cannot be streamed", operation.name())));
+    }
+    let mut control = Control { model, stream, rich_usage: true, ..Control::default() };
+    if dialect.name() == "openai-chat" {
+        let options: Option<StreamOptions> = reader.optional::<Option<StreamOptions>>("stream_options", "an object")?.flatten();
+        control.include_usage = options.is_some_and(|options| options.include_usage == Some(true));
+    }
+    if own {
+        control.own_members(&reader)?;
+    }
+    control.own_headers(headers)?;
+    control.members = members;
+    Ok(control)
+}
+
+impl Control {
+    fn own_members(&mut self, reader: &Reader<'_>) -> Result<(), Fault> {
+        let usage = reader.optional::<Option<bool>>("usage", "true or false")?.flatten();
+        self.include_usage |= usage == Some(true);
+        self.rich_usage = usage != Some(false);
+        self.meta = reader.optional::<Option<bool>>("meta", "true or false")?.flatten().unwrap_or(false);
+        let preferences = &mut self.preferences;
+        preferences.models = reader.optional::<Option<Vec<String>>>("models", "a list of model ids")?.flatten().unwrap_or_default();
+        preferences.session_id = reader.optional::<Option<String>>("session_id", "a string")?.flatten();
+        if let Some(text) = reader.text("provider") {
+            let wishes: Option<ProviderMember> = serde_json::from_str(text).map_err(|error| {
+                let message = error.to_string();
+                let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+                // The members' names are ours; a wrong value is not repeated.
+                let known = if message.starts_with("unknown field") { message } else { "has a member of the wrong type" };
+                Fault::invalid("/provider", known)
+            })?;
+            wishes.unwrap_or_default().apply(preferences);
+        }
+        Ok(())
+    }
+
+    fn own_headers(&mut self, headers: &HeaderMap) -> Result<(), Fault> {
+        if let Some(names) = text(headers, &X_GATEWAY_PROVIDER) {
+            self.preferences.only = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        }
+        if let Some(fidelity) = text(headers, &X_GATEWAY_FIDELITY) {
+            self.preferences.fidelity = Some(match fidelity {
+                "strict" => Fidelity::Strict,
+                "report" => Fidelity::Report,
+                _ => return Err(Fault::invalid("", "header x-gateway-fidelity is `strict` or `report`")),
+            });
+        }
+        if let Some(metadata) = text(headers, &X_GATEWAY_METADATA) {
+            self.preferences.metadata = serde_json::from_str::<BTreeMap<String, String>>(metadata)
+                .map_err(|_| Fault::invalid("", "header x-gateway-metadata is a JSON object of strings"))?;
+        }
+        let app = text(headers, &X_TITLE).or_else(|| text(headers, &header::REFERER));
+        self.app = app.map(str::to_owned);
+        Ok(())
+    }
+
+    /// The call's facts.
+    pub(super) fn facts(
+        self,
+        operation: Operation,
+        dialect: &'static dyn Dialect,
+        id: GenerationId,
+        started: Instant,
+        created: SystemTime,
+    ) -> CallFacts {
+        CallFacts {
+            operation,
+            dialect,
+            id,
+            model: self.model,
+            stream: self.stream,
+            include_usage: self.include_usage,
+            rich_usage: self.rich_usage,
+            meta: self.meta,
+            preferences: self.preferences,
+            app: self.app,
+            members: self.members,
+            started,
+            created,
+        }
+    }
+}
+
+/// A header's text, if it is short and printable.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().filter(|text| text.len() <= MAX_NOTE)
+}
+
+fn unreadable(body: &[u8], error: ScanError) -> Fault {
+    match error {
+        ScanError::Depth { .. } => Fault::invalid("", format!("the body is nested deeper than {MAX_DEPTH} levels")),
+        ScanError::NoObject => Fault::invalid("", "the body is not a JSON object"),
+        ScanError::Syntax { offset } => FaultKind::InvalidJson { offset: offset.min(body.len()) }.into(),
+        ScanError::TooMany { .. } => Fault::invalid("", "the body has too many members"),
+    }
+}
+
+/// The scanned body.
+struct Reader<'b> {
+    body: &'b [u8],
+    members: &'b Members,
+}
+
+impl<'b> Reader<'b> {
+    /// A member's JSON text.
+    fn text(&self, name: &str) -> Option<&'b str> {
+        let range: Range<usize> = self.members.find(self.body, name)?.value.clone();
+        std::str::from_utf8(self.body.get(range)?).ok()
+    }
+
+    fn optional<T: Deserialize<'b>>(&self, name: &str, expected: &str) -> Result<Option<T>, Fault> {
+        self.text(name)
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| Fault::invalid(format!("/{name}"), format!("expected {expected}")))
+    }
+
+    fn required<T: Deserialize<'b>>(&self, name: &str, expected: &str) -> Result<T, Fault> {
+        let detail = || Detail { path: format!("/{name}"), message: "is required".to_owned() };
+        self.optional(name, expected)?.ok_or_else(|| FaultKind::InvalidRequest(vec![detail()]).into())
+    }
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+/// The `provider` member.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProviderMember {
+    #[serde(default)]
+    order: Vec<String>,
+    #[serde(default)]
+    only: Vec<String>,
+    #[serde(default)]
+    ignore: Vec<String>,
+    sort: Option<Sort>,
+    #[serde(default)]
+    max_price: BTreeMap<String, Decimal>,
+    allow_fallbacks: Option<bool>,
+    require_parameters: Option<bool>,
+}
+
+/// A decimal as a string or a number, kept as written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Decimal {
+    Text(String),
+    Number(f64),
+}
+
+impl ProviderMember {
+    fn apply(self, preferences: &mut Preferences) {
+        preferences.order = self.order;
+        preferences.only = self.only;
+        preferences.ignore = self.ignore;
+        preferences.sort = self.sort;
+        preferences.allow_fallbacks = self.allow_fallbacks;
+        preferences.require_parameters = self.require_parameters.unwrap_or(false);
+        let decimal = |value| match value {
+            Decimal::Text(text) => text,
+            Decimal::Number(number) => number.to_string(),
+        };
+        preferences.max_price = self.max_price.into_iter().map(|(meter, value)| (meter, decimal(value))).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(body: &str) -> Result<Control, String> {
+        let chat = crate::stage::Endpoint::dialect_of("/v1/chat/completions", &HeaderMap::new());
+        read(&Bytes::copy_from_slice(body.as_bytes()), Operation::Chat, chat, &HeaderMap::new(), true).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn control_members_are_read_and_checked() {
+        let control = control(
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"meta":true,"models":["b"],
+                "provider":{"order":["x"],"max_price":{"input":"0.5","output":2}},"other":1e999}"#,
+        )
+        .unwrap();
+        assert_eq!((control.model.as_str(), control.stream, control.include_usage, control.meta), ("m", true, true, true));
+        assert_eq!(control.preferences.models, ["b"]);
+        assert_eq!(control.preferences.max_price["output"], "2");
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (body, expected) in [
+            ("{not json", "the request body is not JSON (at byte 1)"),
+            ("[]", "the body is not a JSON object"),
+            ("{}", "/model: is required"),
+            (r#"{"model":null}"#, "/model: expected a string"),
+            (r#"{"model":7}"#, "/model: expected a string"),
+            (r#"{"model":""}"#, "/model: is empty"),
+            (r#"{"model":"a","mod\u0065l":"b"}"#, "/model: is there more than once"),
+            (r#"{"model":"a","stream":"yes"}"#, "/stream: expected true or false"),
+            (r#"{"model":"a","stream_options":3}"#, "/stream_options: expected an object"),
+            (r#"{"model":"a","models":"b"}"#, "/models: expected a list of model ids"),
+            (r#"{"model":"a","usage":1}"#, "/usage: expected true or false"),
+            (r#"{"model":"a","provider":{"order":3}}"#, "/provider: has a member of the wrong type"),
+        ] {
+            assert_eq!(control(body).unwrap_err(), expected, "{body}");
+        }
+        assert!(control(r#"{"model":"a","provider":{"odrer":[]}}"#).unwrap_err().contains("unknown field `odrer`"));
+        let deep = format!(r#"{{"model":"a","x":{}{}}}"#, "[".repeat(128), "]".repeat(128));
+        assert!(control(&deep).unwrap_err().contains("deeper than 128"));
+    }
+}

@@ -1,0 +1,150 @@
+//! The service.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header, request::Parts};
+use http_body::Body;
+use tower::{BoxError, ServiceExt};
+use tower_service::Service;
+
+use super::{NormalizedBody, control, layer::Config, read};
+use crate::{
+    dialect::Dialect,
+    fault::{Fault, FaultKind},
+    stage::{Call, Endpoint, GenerationId, Missing, Payload, fault_response, name_call},
+};
+
+/// Reads requests into [`Call`]s, and answers errors in the caller's dialect.
+#[derive(Clone, Debug)]
+pub struct Normalize<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S> Normalize<S> {
+    pub(super) fn new(inner: S, config: Config) -> Self {
+        Self { inner, config: Arc::new(config) }
+    }
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Normalize<S>
+where
+    S: Service<Request<Call>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    ResBody: Body<Data = Bytes>,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<NormalizedBody<ResBody>>;
+    type Error = Infallible;
+    type Future = ResponseFuture<ResBody>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // The body comes first: only then is a ready inner service worth holding.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture<ResBody> {
+        let (inner, config) = (self.inner.clone(), self.config.clone());
+        ResponseFuture(Box::pin(async move {
+            let started = Instant::now();
+            let (mut parts, body) = request.into_parts();
+            let id = GenerationId::of(&mut parts.extensions);
+            let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
+            let answer = match normalize(parts, body, &config, &id, started).await {
+                Ok(request) => forward(inner, request).await,
+                Err(fault) => Err(fault),
+            };
+            match answer {
+                Ok(response) => {
+                    let (mut parts, body) = response.into_parts();
+                    name_call(dialect, &id, &mut parts.headers);
+                    let stream = is_event_stream(&parts.headers);
+                    Response::from_parts(parts, NormalizedBody::inner(body, stream.then_some((dialect, id))))
+                }
+                Err(fault) => fault_response(dialect, &fault, &id).map(NormalizedBody::own),
+            }
+        }))
+    }
+}
+
+/// Calls the inner service once it is ready.
+async fn forward<S, ResBody>(inner: S, request: Request<Call>) -> Result<Response<ResBody>, Fault>
+where
+    S: Service<Request<Call>, Response = Response<ResBody>>,
+    S::Error: Into<BoxError>,
+{
+    let mut inner = inner;
+    let ready = inner.ready().await.map_err(|error| Fault::from(error.into()))?;
+    ready.call(request).await.map_err(|error| Fault::from(error.into()))
+}
+
+/// Makes the call.
+async fn normalize<B>(parts: Parts, body: B, config: &Config, id: &GenerationId, started: Instant) -> Result<Request<Call>, Fault>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (operation, dialect) = match Endpoint::of(&parts) {
+        Ok(Endpoint::Call { operation, dialect }) => (operation, dialect),
+        Ok(Endpoint::Unbuilt) => return Err(FaultKind::NotImplemented { what: named(&parts) }.into()),
+        Ok(Endpoint::Read(_)) | Err(Missing::Path) => return Err(FaultKind::NotFound { what: named(&parts) }.into()),
+        Err(Missing::Method(allow)) => return Err(FaultKind::MethodNotAllowed { allow }.into()),
+    };
+    takes(&parts.headers)?;
+    let body = read::whole(body, &parts.headers, config).await?;
+    let control = control::read(&body, operation, dialect, &parts.headers, config.members)?;
+    let facts = control.facts(operation, dialect, id.clone(), started, SystemTime::now());
+    Ok(Request::from_parts(parts, Call::new(facts, Payload::Whole(body))))
+}
+
+/// Method and path, for a message.
+fn named(parts: &Parts) -> String {
+    format!("{} {}", parts.method, parts.uri.path())
+}
+
+/// Refuses bodies that are not plain JSON.
+fn takes(headers: &HeaderMap) -> Result<(), Fault> {
+    let json = headers.get(header::CONTENT_TYPE).is_none_or(|value| {
+        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        media.eq_ignore_ascii_case(b"application/json") || media.to_ascii_lowercase().ends_with(b"+json")
+    });
+    let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if json && plain { Ok(()) } else { Err(FaultKind::UnsupportedMediaType.into()) }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// The future of [`Normalize`].
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<ResBody>(Pin<Box<dyn Future<Output = Response<NormalizedBody<ResBody>>> + Send>>);
+
+impl<ResBody> Future for ResponseFuture<ResBody> {
+    type Output = Result<Response<NormalizedBody<ResBody>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<ResBody> fmt::Debug for ResponseFuture<ResBody> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
+
+/// Who is told of an error inside a stream, and in whose words.
+pub(super) type Told = (&'static dyn Dialect, GenerationId);
