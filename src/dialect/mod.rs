@@ -14,6 +14,8 @@
 
 mod capability;
 pub mod conversation;
+mod crossing;
+mod event_map;
 pub mod frame;
 pub mod grammar;
 pub mod json;
@@ -33,6 +35,8 @@ use http::{HeaderMap, StatusCode};
 
 pub use self::{
     capability::{Capabilities, LengthMember, ReasoningStyle, Sampling, StructuredOutput},
+    crossing::Crossing,
+    event_map::{EventMap, EventSink, event_map_fn},
     loss::{Fate, Loss, Losses, Lost, Side},
     pipe::{End, Notes, Pipe, Seen, StreamError, StreamErrorKind},
     place::Place,
@@ -197,6 +201,11 @@ pub trait Decoder: Send {
     /// # Errors
     /// An earlier error.
     fn finish(&mut self, sink: &mut dyn FnMut(Event<'static>)) -> Result<End, StreamError>;
+
+    /// Whether the dialect's own end came (`[DONE]`, `message_stop`): nothing may follow, so nobody need wait for it.
+    fn ended(&self) -> bool {
+        false
+    }
 }
 
 /// Writes a streamed answer into one buffer used again and again.

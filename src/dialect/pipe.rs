@@ -4,7 +4,13 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Losses, Usage, frame::Frame};
+use smallvec::SmallVec;
+
+use super::{
+    Losses, Usage,
+    conversation::{Delta, Event, Opening},
+    frame::Frame,
+};
 use crate::fault::{Fault, UpstreamError};
 
 /// A provider's answer in, the caller's answer out, streamed or whole.
@@ -49,7 +55,7 @@ pub struct Seen {
     pub usage: Option<Usage>,
     /// Whether anything came that the caller may not see twice: text, reasoning, a refusal, a call's start, media.
     pub content: bool,
-    /// Why the (first) choice ended, in the provider's word.
+    /// Why the (first) choice ended: the provider's word where a relay read it, else [the hub's](super::conversation::FinishReason::name).
     pub finish_reason: Option<String>,
     /// Whether every choice has ended, so that only usage and the end itself are missing.
     pub finished: bool,
@@ -59,6 +65,68 @@ pub struct Seen {
     pub error: Option<UpstreamError>,
     /// Bytes of text, reasoning and arguments that came: what an estimate goes by.
     pub output_bytes: u64,
+    /// Choices that began and have not ended.
+    open: SmallVec<[u32; 2]>,
+}
+
+impl Seen {
+    /// Notes what `event` tells.
+    pub fn observe(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { id, model, .. } => {
+                keep(&mut self.id, id.as_deref());
+                keep(&mut self.model, model.as_deref());
+            }
+            Event::Open { choice, opening, .. } => {
+                self.began(*choice);
+                match opening {
+                    // Nothing that could be seen twice until it grows.
+                    Opening::Text | Opening::Refusal | Opening::Reasoning => {}
+                    Opening::Redacted { data, .. } => self.came(data),
+                    Opening::ToolCall { name, .. } => self.came(name),
+                    Opening::Unknown { raw, .. } => self.came(raw),
+                }
+            }
+            Event::Delta { delta, .. } => match delta {
+                Delta::Text(more) | Delta::Arguments(more) if more.is_empty() => {}
+                Delta::Text(more) | Delta::Arguments(more) => self.came(more),
+                Delta::Signature { .. } | Delta::Citation { .. } => self.content = true,
+            },
+            Event::Logprobs { choice, .. } => self.began(*choice),
+            Event::Finish { choice, reason, .. } => {
+                keep(&mut self.finish_reason, Some(reason.name()));
+                self.open.retain(|open| *open != *choice);
+                self.finished = self.open.is_empty();
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Error(error) => self.error = Some(error.clone()),
+            Event::Close { .. } | Event::ServiceTier(_) | Event::Fingerprint(_) | Event::Alive | Event::Unknown { .. } => {}
+        }
+    }
+
+    /// Notes that a choice's first or next piece came.
+    fn began(&mut self, choice: u32) {
+        if !self.open.contains(&choice) && self.open.len() < MOST_CHOICES {
+            self.open.push(choice);
+            self.finished = false;
+        }
+    }
+
+    /// Notes content of the model's making.
+    fn came(&mut self, output: &str) {
+        self.content = true;
+        self.output_bytes = self.output_bytes.saturating_add(output.len() as u64);
+    }
+}
+
+/// Choices kept track of at a time; chat's `n` ends at 128.
+const MOST_CHOICES: usize = 256;
+
+/// The first word on a fact counts.
+fn keep(fact: &mut Option<String>, said: Option<&str>) {
+    if fact.is_none() {
+        *fact = said.map(str::to_owned);
+    }
 }
 
 /// How an answer ended, as far as its bytes tell.

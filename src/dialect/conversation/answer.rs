@@ -116,7 +116,11 @@ impl<'a> Fold<'a> {
                     block.grow(delta);
                 }
             }
-            Event::Close { block } => self.open.retain(|(open, ..)| *open != block),
+            Event::Close { block } => {
+                if let Some(at) = self.open.iter().rposition(|(open, ..)| *open == block) {
+                    self.open.swap_remove(at);
+                }
+            }
             Event::Logprobs { choice, refusal, elements } => {
                 let choice = self.choice(choice);
                 let choice = &mut self.answer.choices[choice];
@@ -155,14 +159,14 @@ impl<'a> Fold<'a> {
     /// The position of choice `index`, made when it is first named.
     fn choice(&mut self, index: u32) -> usize {
         let choices = &mut self.answer.choices;
-        choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
+        choices.iter().rposition(|choice| choice.index == index).unwrap_or_else(|| {
             choices.push(Choice { index, ..Choice::default() });
             choices.len() - 1
         })
     }
 
     fn block(&mut self, block: BlockId) -> Option<&mut AnswerBlock<'a>> {
-        let (_, choice, position) = *self.open.iter().find(|(open, ..)| *open == block)?;
+        let (_, choice, position) = *self.open.iter().rev().find(|(open, ..)| *open == block)?;
         self.answer.choices.get_mut(choice)?.blocks.get_mut(position)
     }
 }

@@ -160,3 +160,19 @@ pub enum FinishReason<'a> {
     /// A reason this crate does not know.
     Other(Cow<'a, str>),
 }
+
+impl FinishReason<'_> {
+    /// The reason's name in records: chat's word where it has one.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ContextWindow => "context_window",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Refusal => "refusal",
+            Self::Pause => "pause",
+            Self::Other(name) => name,
+        }
+    }
+}

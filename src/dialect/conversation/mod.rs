@@ -18,3 +18,5 @@ pub use self::{
         Role, Tool, ToolChoice, ToolKind, Turn,
     },
 };
+
+pub(crate) use self::answer::Fold;
