@@ -6,3 +6,4 @@ pub mod dialect;
 pub mod fault;
 pub mod normalize;
 pub mod stage;
+pub mod store;

@@ -1,0 +1,10 @@
+//! Where keys and records are kept.
+//!
+//! Each store implements a small trait that a layer owns (the key store of auth, the ledger of the meter), so a
+//! host brings its own with one `impl`.
+
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Sqlite, SqliteError};
