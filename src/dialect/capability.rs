@@ -23,6 +23,10 @@ pub struct Capabilities {
     pub stream_usage: bool,
     /// Whether the `developer` role is understood.
     pub developer_role: bool,
+    /// Whether a chat provider takes the model's reasoning back, as `reasoning_content` and `reasoning_details`.
+    pub reasoning_replay: bool,
+    /// Whether a chat provider takes prompt-cache breakpoints, as `cache_control`.
+    pub cache_control: bool,
 }
 
 /// Chat's two names for the output limit.
@@ -83,6 +87,8 @@ impl Default for Capabilities {
             strict_tools: true,
             stream_usage: true,
             developer_role: true,
+            reasoning_replay: false,
+            cache_control: false,
         }
     }
 }

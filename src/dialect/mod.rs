@@ -25,6 +25,7 @@ mod pipe;
 mod place;
 pub mod scan;
 mod splice;
+mod upstream;
 mod usage;
 pub mod wire;
 

@@ -176,3 +176,70 @@ impl FinishReason<'_> {
         }
     }
 }
+impl Event<'_> {
+    /// The same event, borrowing nothing.
+    pub fn into_owned(self) -> Event<'static> {
+        match self {
+            Self::Start { id, model, created } => Event::Start { id: id.map(own), model: model.map(own), created },
+            Self::Open { block, choice, opening } => Event::Open { block, choice, opening: opening.into_owned() },
+            Self::Delta { block, delta } => Event::Delta { block, delta: delta.into_owned() },
+            Self::Close { block } => Event::Close { block },
+            Self::Logprobs { choice, refusal, elements } => Event::Logprobs { choice, refusal, elements: own(elements) },
+            Self::Finish { choice, reason, stop_sequence } => {
+                Event::Finish { choice, reason: reason.into_owned(), stop_sequence: stop_sequence.map(own) }
+            }
+            Self::Usage(usage) => Event::Usage(usage),
+            Self::ServiceTier(tier) => Event::ServiceTier(own(tier)),
+            Self::Fingerprint(fingerprint) => Event::Fingerprint(own(fingerprint)),
+            Self::Alive => Event::Alive,
+            Self::Error(error) => Event::Error(error),
+            Self::Unknown { kind, raw } => Event::Unknown { kind: own(kind), raw: own(raw) },
+        }
+    }
+}
+
+impl Opening<'_> {
+    /// The same opening, borrowing nothing.
+    pub fn into_owned(self) -> Opening<'static> {
+        match self {
+            Self::Text => Opening::Text,
+            Self::Refusal => Opening::Refusal,
+            Self::Reasoning => Opening::Reasoning,
+            Self::Redacted { data, issuer } => Opening::Redacted { data: own(data), issuer: own(issuer) },
+            Self::ToolCall { id, name } => Opening::ToolCall { id: own(id), name: own(name) },
+            Self::Unknown { kind, raw } => Opening::Unknown { kind: own(kind), raw: own(raw) },
+        }
+    }
+}
+
+impl Delta<'_> {
+    /// The same delta, borrowing nothing.
+    pub fn into_owned(self) -> Delta<'static> {
+        match self {
+            Self::Text(text) => Delta::Text(own(text)),
+            Self::Arguments(arguments) => Delta::Arguments(own(arguments)),
+            Self::Signature { signature, issuer } => Delta::Signature { signature: own(signature), issuer: own(issuer) },
+            Self::Citation { dialect, raw } => Delta::Citation { dialect, raw: own(raw) },
+        }
+    }
+}
+
+impl FinishReason<'_> {
+    /// The same reason, borrowing nothing.
+    pub fn into_owned(self) -> FinishReason<'static> {
+        match self {
+            Self::Stop => FinishReason::Stop,
+            Self::Length => FinishReason::Length,
+            Self::ContextWindow => FinishReason::ContextWindow,
+            Self::ToolCalls => FinishReason::ToolCalls,
+            Self::ContentFilter => FinishReason::ContentFilter,
+            Self::Refusal => FinishReason::Refusal,
+            Self::Pause => FinishReason::Pause,
+            Self::Other(reason) => FinishReason::Other(own(reason)),
+        }
+    }
+}
+
+fn own(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
