@@ -390,7 +390,6 @@ impl Fault {
         matches!(
             self.0.kind,
             FaultKind::CredentialRefused
-                | FaultKind::RateLimited
                 | FaultKind::Timeout(Timeout::Connect | Timeout::FirstByte | Timeout::Idle)
                 | FaultKind::Truncated
                 | FaultKind::Upstream(_)
@@ -477,6 +476,8 @@ impl fmt::Display for Fault {
         }
         match &self.0.kind {
             FaultKind::BodyTimeout => f.write_str("the request body did not arrive in time"),
+            // A foreign layer's limit is not known.
+            FaultKind::BodyTooLarge { limit: 0 } => f.write_str("the request body is too large"),
             FaultKind::BodyTooLarge { limit } => write!(f, "the request body is larger than {limit} bytes"),
             FaultKind::BodyTruncated => f.write_str("the request body broke off before its declared end"),
             FaultKind::Cancelled => f.write_str("the call was given up"),

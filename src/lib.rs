@@ -5,5 +5,6 @@ pub mod catalog;
 pub mod dialect;
 pub mod fault;
 pub mod normalize;
+pub mod retry;
 pub mod stage;
 pub mod store;

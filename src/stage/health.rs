@@ -50,6 +50,15 @@ impl Breaker {
     }
 }
 
+/// Why a target takes no call now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Its breaker is open, or a probe is out.
+    Breaker(Duration),
+    /// It told us to wait before we use its quota again.
+    Limited(Duration),
+}
+
 /// A target's recent past.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vitals {
@@ -75,9 +84,13 @@ pub struct Vitals {
 const SLOTS: usize = 6;
 const SLOT: Duration = Duration::from_secs(5);
 /// Fewer calls than this in the window open no breaker.
-const MIN_CALLS: u32 = 5;
+const MIN_CALLS: u32 = 20;
 /// How long an open breaker stays shut before a probe.
 const OPEN_FOR: Duration = Duration::from_secs(5);
+/// What callers are told to wait while a probe is out.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+/// The longest that a provider's `Retry-After` keeps its quota shut here.
+const MAX_COOLING: Duration = Duration::from_secs(30);
 /// Latencies kept for the percentiles.
 const SAMPLES: usize = 64;
 
@@ -87,6 +100,7 @@ struct Window {
     newest: u64,
     epoch: Instant,
     opened: Option<Instant>,
+    limited_until: Option<Instant>,
     probing: bool,
     running: u32,
     samples: Vec<u32>,
@@ -105,20 +119,24 @@ impl Health {
         self.windows().get(&key(target)).map_or(Breaker::Closed, |window| window.breaker(now))
     }
 
-    /// Starts a call at `target`, if its breaker lets it through. Drop the pass without a report and nothing counts.
+    /// Starts a call at `target`, if its breaker and its quota let it through. Drop the pass without a report and
+    /// nothing counts.
     ///
     /// # Errors
-    /// How long the breaker stays open.
-    pub fn admit(&self, target: &Target) -> Result<Pass, Duration> {
+    /// Why not, and for how long.
+    pub fn admit(&self, target: &Target) -> Result<Pass, Closed> {
         let now = Instant::now();
         let key = key(target);
         let mut windows = self.windows();
         let window = windows.entry(key.clone()).or_insert_with(|| Window::new(now));
+        if let Some(wait) = window.limited_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero()) {
+            return Err(Closed::Limited(wait));
+        }
         let probe = match window.breaker(now) {
             Breaker::Closed => false,
             Breaker::HalfOpen if !window.probing => true,
-            Breaker::HalfOpen => return Err(SLOT),
-            Breaker::Open(wait) => return Err(wait),
+            Breaker::HalfOpen => return Err(Closed::Breaker(PROBE_WAIT)),
+            Breaker::Open(wait) => return Err(Closed::Breaker(wait)),
         };
         window.probing |= probe;
         window.running += 1;
@@ -171,6 +189,13 @@ impl Pass {
         self.report(Some(false));
     }
 
+    /// Reports that the target's quota is used up, and when it told us to come back. No failure.
+    pub fn limited(self, wait: Duration) {
+        if let Some(window) = self.health.windows().get_mut(&self.key) {
+            window.limited_until = Some(Instant::now() + wait.min(MAX_COOLING));
+        }
+    }
+
     fn report(&mut self, success: Option<bool>) {
         if std::mem::replace(&mut self.reported, true) {
             return;
@@ -213,6 +238,7 @@ impl Window {
             newest: 0,
             epoch: now,
             opened: None,
+            limited_until: None,
             probing: false,
             running: 0,
             samples: Vec::new(),

@@ -29,7 +29,7 @@ pub use self::{
     call::{Call, CallFacts, Payload, Upload},
     endpoint::{Access, Endpoint, Missing, Operation, Read},
     generation::GenerationId,
-    health::{Breaker, Health, Pass, Vitals},
+    health::{Breaker, Closed, Health, Pass, Vitals},
     outgoing::Outgoing,
     preferences::{Fidelity, Preferences, Sort},
     principal::{KeyId, Principal, PrincipalBuilder, Scopes},

@@ -1,0 +1,155 @@
+//! The service.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response, request::Parts};
+use tokio::time::{Instant, sleep, timeout_at};
+use tower::{BoxError, ServiceExt};
+use tower_service::Service;
+
+use super::{
+    RetryPolicy,
+    walk::{Step, Walk},
+};
+use crate::{
+    fault::{Fault, FaultKind, Timeout},
+    stage::{Attempt, Health, Outcome, Pass, Routed},
+};
+
+/// Tries the targets of a plan until one answers.
+#[derive(Clone, Debug)]
+pub struct Retry<S> {
+    inner: S,
+    policy: RetryPolicy,
+    health: Health,
+}
+
+impl<S> Retry<S> {
+    pub(super) fn new(inner: S, policy: RetryPolicy, health: Health) -> Self {
+        Self { inner, policy, health }
+    }
+}
+
+impl<S, ResBody> Service<Request<Routed>> for Retry<S>
+where
+    S: Service<Request<Attempt>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    ResBody: 'static,
+{
+    type Response = Response<ResBody>;
+    type Error = Fault;
+    type Future = ResponseFuture<ResBody>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        // Each attempt awaits a clone of the inner service.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Routed>) -> ResponseFuture<ResBody> {
+        ResponseFuture(Box::pin(self.clone().walk(request)))
+    }
+}
+
+impl<S, ResBody> Retry<S>
+where
+    S: Service<Request<Attempt>, Response = Response<ResBody>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    async fn walk(self, request: Request<Routed>) -> Result<Response<ResBody>, Fault> {
+        let Self { inner, policy, health } = self;
+        let deadline = Instant::now() + policy.total;
+        let (parts, Routed { call, plan }) = request.into_parts();
+        let once = call.payload().whole().is_none();
+        let targets = if plan.fallbacks && !once { plan.targets.len() } else { plan.targets.len().min(1) };
+        let mut parts = Some(parts);
+        let mut walk = Walk::new(targets);
+        policy.deposit();
+        while let Some(target) = plan.targets.get(walk.target()) {
+            let provider = target.provider.name.as_str();
+            let pass = match health.admit(target) {
+                Ok(pass) if pass.is_probe() && !policy.withdraw() => break,
+                Ok(pass) => pass,
+                Err(closed) => match walk.closed(provider, closed) {
+                    Step::Try { .. } => continue,
+                    Step::Stop => break,
+                },
+            };
+            let number = walk.number();
+            let tally = call.tally().begin(call.facts(), target, number).await?;
+            let last = once || walk.is_last(&policy);
+            let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
+            let attempt = Attempt { call: call.clone(), target: target.clone(), number, tally: tally.clone() };
+            let fault = match timeout_at(deadline, dispatch(inner.clone(), head, attempt)).await {
+                Ok(Ok(response)) => {
+                    pass.succeed();
+                    return Ok(response);
+                }
+                Ok(Err(fault)) => fault,
+                Err(_) => Fault::new(FaultKind::Timeout(Timeout::Total)),
+            };
+            tally.end(Outcome::Failed, Some(&fault));
+            judge(pass, &fault);
+            match walk.failed(provider, fault, &policy, jitter()) {
+                Step::Stop => break,
+                Step::Try { repeat, .. } if last || (repeat && !policy.withdraw()) => break,
+                Step::Try { wait, .. } if Instant::now() + wait >= deadline => break,
+                Step::Try { wait, .. } if wait.is_zero() => {}
+                Step::Try { wait, .. } => sleep(wait).await,
+            }
+        }
+        Err(walk.verdict())
+    }
+}
+
+/// One attempt.
+async fn dispatch<S, ResBody>(mut inner: S, head: Parts, attempt: Attempt) -> Result<Response<ResBody>, Fault>
+where
+    S: Service<Request<Attempt>, Response = Response<ResBody>>,
+    S::Error: Into<BoxError>,
+{
+    let ready = inner.ready().await.map_err(|error| Fault::from(error.into()))?;
+    ready.call(Request::from_parts(head, attempt)).await.map_err(|error| Fault::from(error.into()))
+}
+
+/// Tells the target's health what the fault says of it.
+fn judge(pass: Pass, fault: &Fault) {
+    match (fault.kind(), fault.retry_after()) {
+        (FaultKind::RateLimited, Some(wait)) => pass.limited(wait),
+        _ if fault.counts_against_health() => pass.fail(),
+        _ => drop(pass),
+    }
+}
+
+/// A number from 0 to 1.
+fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness the longest wait is the safe one.
+    if getrandom::fill(&mut bytes).is_err() {
+        return 1.0;
+    }
+    f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+/// The future of [`Retry`].
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<ResBody>(Pin<Box<dyn Future<Output = Result<Response<ResBody>, Fault>> + Send>>);
+
+impl<ResBody> Future for ResponseFuture<ResBody> {
+    type Output = Result<Response<ResBody>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<ResBody> fmt::Debug for ResponseFuture<ResBody> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
