@@ -38,7 +38,6 @@ pub enum Wire {
 }
 
 /// Where a provider listens, and how to speak to it.
-#[derive(Debug)]
 pub struct HttpOrigin {
     /// Scheme, authority and path prefix, without a slash at its end: `https://api.openai.com/v1`.
     pub base_url: Uri,
@@ -50,6 +49,17 @@ pub struct HttpOrigin {
     pub proxy: Option<Uri>,
     /// Certificates to trust besides the web's: PEM text.
     pub ca_pem: Option<Arc<[u8]>>,
+}
+
+impl fmt::Debug for HttpOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOrigin")
+            .field("base_url", &self.base_url)
+            .field("version", &self.version)
+            // A proxy's URL may hold a password.
+            .field("proxy", &self.proxy.as_ref().and_then(Uri::host))
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which HTTP a provider is spoken to in.
@@ -87,7 +97,7 @@ impl Default for Timeouts {
 }
 
 /// A model that callers can name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Model {
     /// Its id.
     pub id: ModelId,
@@ -113,7 +123,7 @@ pub enum Strategy {
 }
 
 /// One model at one provider.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Who answers.
     pub provider: Arc<Provider>,

@@ -75,20 +75,26 @@ pub enum StructuredOutput {
     Schema,
 }
 
+impl Capabilities {
+    /// A model of which nothing is known: it may take everything.
+    pub const UNKNOWN: Self = Self {
+        length: LengthMember::AsSent,
+        default_max_output_tokens: 4096,
+        reasoning: ReasoningStyle::Effort,
+        sampling: Sampling::Free,
+        max_temperature_tenths: 20,
+        structured_output: StructuredOutput::Schema,
+        strict_tools: true,
+        stream_usage: true,
+        developer_role: true,
+        reasoning_replay: false,
+        cache_control: false,
+    };
+}
+
+/// [`Capabilities::UNKNOWN`].
 impl Default for Capabilities {
     fn default() -> Self {
-        Self {
-            length: LengthMember::AsSent,
-            default_max_output_tokens: 4096,
-            reasoning: ReasoningStyle::Effort,
-            sampling: Sampling::Free,
-            max_temperature_tenths: 20,
-            structured_output: StructuredOutput::Schema,
-            strict_tools: true,
-            stream_usage: true,
-            developer_role: true,
-            reasoning_replay: false,
-            cache_control: false,
-        }
+        Self::UNKNOWN
     }
 }
