@@ -8,3 +8,4 @@ pub mod normalize;
 pub mod retry;
 pub mod stage;
 pub mod store;
+pub mod transport;

@@ -1,0 +1,164 @@
+//! One place requests go to, and the connections to it that are at rest.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::{
+    HeaderValue, Uri,
+    uri::{Authority, Scheme},
+};
+use rustls::ClientConfig;
+use tokio::time::Instant;
+use tower::BoxError;
+
+use super::{
+    dial::{Dial, Stream},
+    http2::Multiplexed,
+    line::Line,
+    tls,
+};
+use crate::{
+    catalog::{HttpOrigin, HttpVersion},
+    fault::{Failure, Fault, FaultKind, Timeout},
+};
+
+/// What makes two requests share connections.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    https: bool,
+    authority: Authority,
+    version: HttpVersion,
+    proxy: Option<Uri>,
+    ca_pem: Option<Arc<[u8]>>,
+}
+
+impl Key {
+    /// Where `uri` leads, the way that `origin` says.
+    pub(super) fn new(uri: &Uri, origin: &HttpOrigin) -> Result<Self, Fault> {
+        let nowhere = || Fault::new(FaultKind::Internal).with_source("a provider's URI names no http(s) host");
+        let https = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err(nowhere()),
+        };
+        let authority = uri.authority().ok_or_else(nowhere)?.clone();
+        Ok(Self { https, authority, version: origin.version, proxy: origin.proxy.clone(), ca_pem: origin.ca_pem.clone() })
+    }
+}
+
+/// The rest hardly ever differs where these agree.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.authority.hash(state);
+        self.https.hash(state);
+    }
+}
+
+/// How many connections rest, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_idle: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+/// One place requests go to.
+pub(super) struct Origin {
+    pub(super) version: HttpVersion,
+    /// The `host` header of its requests.
+    pub(super) host: HeaderValue,
+    pub(super) multiplexed: Multiplexed,
+    dial: Dial,
+    limits: Limits,
+    /// The last to come is the first to go: the others may grow old.
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    line: Box<Line>,
+    since: Instant,
+}
+
+impl Origin {
+    pub(super) fn new(key: &Key, limits: Limits, tls: &ClientConfig) -> Result<Self, BoxError> {
+        let connector = match (key.https, &key.ca_pem) {
+            (false, _) => None,
+            (true, None) => Some(tls::connector(tls.clone(), key.version)),
+            (true, Some(pem)) => Some(tls::connector(tls::config(Some(pem))?, key.version)),
+        };
+        // What stands before an `@` is nobody's business.
+        let host = key.authority.as_str().rsplit('@').next().unwrap_or_default();
+        Ok(Self {
+            version: key.version,
+            host: HeaderValue::from_str(host)?,
+            multiplexed: Multiplexed::default(),
+            dial: Dial::new(&key.authority, key.proxy.as_ref(), connector)?,
+            limits,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Connects within `limit`, TLS included.
+    pub(super) async fn dial(&self, limit: Duration) -> Result<Stream, Fault> {
+        match tokio::time::timeout(limit, self.dial.connect()).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(Fault::new(FaultKind::Upstream(Failure::Connect)).with_source(error)),
+            Err(_) => Err(Fault::new(FaultKind::Timeout(Timeout::Connect))),
+        }
+    }
+
+    /// A connection at rest that still seems open.
+    pub(super) fn checkout(&self) -> Option<Box<Line>> {
+        let now = Instant::now();
+        loop {
+            let Idle { mut line, since } = self.idle().pop()?;
+            if now.duration_since(since) >= self.limits.idle_timeout {
+                // Those below rest longer still. Sockets are closed outside the lock.
+                let old = std::mem::take(&mut *self.idle());
+                drop(old);
+                return None;
+            }
+            if line.is_alive() {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Takes a connection whose answer was read to its end, if another request can be sent on it.
+    pub(super) fn checkin(&self, mut line: Box<Line>) {
+        if line.rest() {
+            let since = Instant::now();
+            let mut idle = self.idle();
+            if idle.len() < self.limits.max_idle {
+                idle.push(Idle { line, since });
+            }
+        }
+    }
+
+    /// Whether it has a connection.
+    pub(super) fn is_used(&self) -> bool {
+        !self.idle().is_empty() || self.multiplexed.is_open()
+    }
+
+    /// Closes what rests too long or was closed by the other side.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        let mut closed = Vec::new();
+        let mut idle = self.idle();
+        for mut resting in std::mem::take(&mut *idle) {
+            if now.duration_since(resting.since) < self.limits.idle_timeout && resting.line.is_alive() {
+                idle.push(resting);
+            } else {
+                closed.push(resting);
+            }
+        }
+        drop(idle);
+        drop(closed);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,281 @@
+//! [`HttpClient`].
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri::PathAndQuery};
+use hyper::body::Incoming;
+use rustls::ClientConfig;
+use tower_service::Service;
+
+use super::{
+    body::ProviderBody,
+    error, http2,
+    line::{Broken, Line},
+    origin::{Key, Limits, Origin},
+    tls,
+};
+use crate::{
+    catalog::{HttpOrigin, HttpVersion, Wire},
+    fault::{Failure, Fault, FaultKind, Phase},
+    stage::Outgoing,
+};
+
+/// Carries requests to providers over HTTP. Always ready; clones share their connections.
+///
+/// It adds the provider's credential and the `host`, and changes nothing else. Redirects are answers like any other.
+///
+/// Over HTTP/1.1 each running call has a connection, which is driven by the call's own future and by its answer's body:
+/// dropping either closes it. After an answer's clean end it rests until the next call, at most
+/// [`idle_timeout`](HttpClientBuilder::idle_timeout). Over HTTP/2 all calls to an origin share one connection, which a
+/// spawned task drives.
+///
+/// A request that found its resting connection closed, without a byte of an answer, is sent once more on a new
+/// connection, if it is in memory. There are no other retries here.
+///
+/// # Errors
+/// | kind | phase | when |
+/// | --- | --- | --- |
+/// | `Timeout(Connect)` | `BeforeSend` | no connection within the target's connect timeout, TLS and proxy included |
+/// | `Upstream(Connect)` | `BeforeSend` | refused, name not found, certificate not trusted, proxy unwilling |
+/// | `Upstream(Connection)` | `BeforeHead` | the connection broke while sending or waiting |
+/// | `Upstream(Protocol)` | `BeforeHead` | what came is not HTTP, or its head is larger than 32 KiB or has over 100 headers |
+/// | the caller's own | `BeforeHead` | the upload failed |
+///
+/// Other deadlines are kept by the layers above: they drop the future or the body.
+#[derive(Clone)]
+pub struct HttpClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tls: ClientConfig,
+    limits: Limits,
+    origins: RwLock<HashMap<Key, Arc<Origin>>>,
+}
+
+/// Settings of an [`HttpClient`].
+#[derive(Clone, Debug)]
+pub struct HttpClientBuilder {
+    tls: Option<Arc<ClientConfig>>,
+    limits: Limits,
+}
+
+impl HttpClient {
+    /// A client with the default settings.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings to start from.
+    pub fn builder() -> HttpClientBuilder {
+        HttpClientBuilder { tls: None, limits: Limits { max_idle: 256, idle_timeout: Duration::from_secs(60) } }
+    }
+
+    /// Closes connections that rest too long or were closed by the other side. To be called now and then: nothing else
+    /// closes the connections to a provider that is not asked any more.
+    pub fn sweep(&self) {
+        let all: Vec<Arc<Origin>> = self.shared.origins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for origin in all {
+            origin.sweep();
+        }
+        // Who else holds an origin is a call, which may give it a connection.
+        let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
+        origins.retain(|_, origin| origin.is_used() || Arc::strong_count(origin) > 1);
+    }
+
+    fn origin(&self, uri: &Uri, http: &HttpOrigin) -> Result<Arc<Origin>, Fault> {
+        let key = Key::new(uri, http)?;
+        if let Some(origin) = self.shared.origins.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(origin));
+        }
+        let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
+        match origins.entry(key) {
+            Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
+            Entry::Vacant(entry) => {
+                let origin = Origin::new(entry.key(), self.shared.limits, &self.shared.tls)
+                    .map_err(|error| Fault::new(FaultKind::Upstream(Failure::Connect)).with_source(error))?;
+                Ok(Arc::clone(entry.insert(Arc::new(origin))))
+            }
+        }
+    }
+
+    async fn send(self, mut request: Request<Outgoing>) -> Result<Response<ProviderBody>, Fault> {
+        let target = Arc::clone(request.body().target());
+        let Wire::Http(http) = &target.provider.wire else {
+            return Err(error::unsendable("the provider is not reached over HTTP"));
+        };
+        let origin = self.origin(request.uri(), http)?;
+        authorize(&mut request, http)?;
+        let connect = target.timeouts.connect;
+        let response = match origin.version {
+            HttpVersion::Http1 => exchange(origin, request, connect).await?,
+            HttpVersion::Http2 => {
+                *request.version_mut() = Version::HTTP_2;
+                http2::exchange(&origin, request, connect).await?.map(ProviderBody::http2)
+            }
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Fault::new(FaultKind::Upstream(Failure::Protocol)).at(Phase::BeforeHead).with_source("upgrade not asked for"));
+        }
+        Ok(response)
+    }
+}
+
+/// Adds the credential, for the configured origin alone.
+fn authorize(request: &mut Request<Outgoing>, http: &HttpOrigin) -> Result<(), Fault> {
+    if let Some((name, value)) = &http.credential {
+        let (to, home) = (request.uri(), &http.base_url);
+        if to.scheme() != home.scheme() || to.authority() != home.authority() {
+            return Err(error::unsendable("a request with a credential leaves its provider's origin"));
+        }
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        request.headers_mut().insert(name.clone(), value);
+    }
+    Ok(())
+}
+
+/// Sends a request over HTTP/1.1 and waits for the head of its answer.
+async fn exchange(origin: Arc<Origin>, mut request: Request<Outgoing>, connect: Duration) -> Result<Response<ProviderBody>, Fault> {
+    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().insert(HOST, origin.host.clone());
+    if let Some(mut line) = origin.checkout() {
+        let spare = request.body().is_replayable().then(|| Spare::of(&request));
+        match line.exchange(request).await {
+            Ok(response) => return Ok(answer(response, line, origin)),
+            // The provider closed while the request was on its way: nobody's fault, and nobody answered it.
+            Err(Broken { unsent: Some(unsent), .. }) => request = unsent,
+            Err(Broken { error, heard, .. }) => match spare {
+                Some(spare) if !heard && !error.is_user() => request = spare.into_request(),
+                _ => return Err(error::of_exchange(error, Phase::BeforeHead)),
+            },
+        }
+    }
+    let stream = origin.dial(connect).await?;
+    let line = Line::new(stream).await.map_err(|error| error::of_exchange(error, Phase::BeforeSend))?;
+    let mut line = Box::new(line);
+    match line.exchange(request).await {
+        Ok(response) => Ok(answer(response, line, origin)),
+        Err(Broken { error, unsent, .. }) => {
+            let phase = if unsent.is_some() { Phase::BeforeSend } else { Phase::BeforeHead };
+            Err(error::of_exchange(error, phase))
+        }
+    }
+}
+
+fn answer(response: Response<Incoming>, line: Box<Line>, origin: Arc<Origin>) -> Response<ProviderBody> {
+    response.map(|incoming| ProviderBody::http1(incoming, line, origin))
+}
+
+/// What it takes to send a request again.
+struct Spare {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Outgoing,
+}
+
+impl Spare {
+    fn of(request: &Request<Outgoing>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+        }
+    }
+
+    fn into_request(self) -> Request<Outgoing> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+}
+
+impl HttpClientBuilder {
+    /// How TLS is done with providers that have no CA text of their own: whom to trust, client certificates, the crypto
+    /// provider. What it says of ALPN is replaced. Default: rustls on `ring`, trusting the web's certificate authorities.
+    #[must_use]
+    pub fn tls(self, config: Arc<ClientConfig>) -> Self {
+        Self { tls: Some(config), ..self }
+    }
+
+    /// How many connections to one origin rest at most. Default 256.
+    #[must_use]
+    pub fn max_idle(mut self, connections: usize) -> Self {
+        self.limits.max_idle = connections;
+        self
+    }
+
+    /// How long a connection rests at most. Default 60 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle_timeout = timeout;
+        self
+    }
+
+    /// The client.
+    pub fn build(self) -> HttpClient {
+        let tls = match self.tls {
+            Some(config) => ClientConfig::clone(&config),
+            None => tls::config(None).expect("ring has every protocol version that is asked of it"),
+        };
+        HttpClient { shared: Arc::new(Shared { tls, limits: self.limits, origins: RwLock::default() }) }
+    }
+}
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Service<Request<Outgoing>> for HttpClient {
+    type Response = Response<ProviderBody>;
+    type Error = Fault;
+    type Future = HttpFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Outgoing>) -> HttpFuture {
+        HttpFuture(Box::pin(self.clone().send(request)))
+    }
+}
+
+/// The head of a provider's answer, to come. Dropping it closes the connection.
+#[must_use = "futures do nothing unless polled"]
+pub struct HttpFuture(Pin<Box<dyn Future<Output = Result<Response<ProviderBody>, Fault>> + Send>>);
+
+impl Future for HttpFuture {
+    type Output = Result<Response<ProviderBody>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("limits", &self.shared.limits).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HttpFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,9 @@
+//! What the tests share: a provider that plays scripts, and targets that lead to it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod answers;
+pub mod provider;
+pub mod script;
+pub mod target;
+#[cfg(feature = "client")]
+pub mod tls;
