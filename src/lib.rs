@@ -1,6 +1,7 @@
 //! Portcullis is an LLM gateway made of Tower layers.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod catalog;
 pub mod dialect;
 pub mod fault;

@@ -32,7 +32,7 @@ pub use self::{
     health::{Breaker, Closed, Health, Pass, Vitals},
     outgoing::Outgoing,
     preferences::{Fidelity, Preferences, Sort},
-    principal::{KeyId, Principal, PrincipalBuilder, Scopes},
+    principal::{KeyId, KeyKind, Limits, Principal, PrincipalBuilder, Scopes},
     routed::{Plan, Routed},
     tally::{AttemptEntry, AttemptTally, Begin, Intent, Outcome, Tally},
     watchdog::{Watchdog, Watched},

@@ -1,6 +1,8 @@
 //! Who is calling.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use super::Operation;
 use crate::catalog::{ModelId, ProviderId};
@@ -18,12 +20,23 @@ use crate::catalog::{ModelId, ProviderId};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal(Arc<PrincipalBuilder>);
 
-/// A key's id.
+/// A key's id: of our own keys, the 12 characters before the secret.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Arc<str>);
 
+/// What a key is for. One kind never passes for the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// Calling models, reading one's own records.
+    #[default]
+    Inference,
+    /// Administering keys.
+    Management,
+}
+
 /// What a key may use. Empty lists mean all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Scopes {
     /// Models, by id; `openai/*` allows all that start so.
     pub models: Vec<String>,
@@ -33,6 +46,30 @@ pub struct Scopes {
     pub operations: Vec<String>,
 }
 
+/// How much a key may use. `None` means no limit; windows are calendar days, ISO weeks and months in UTC.
+///
+/// They are kept with the key and travel with its [`Principal`]; no layer of this version enforces them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Requests in any minute.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens, in and out, in any minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests in a day.
+    pub requests_per_day: Option<u64>,
+    /// Requests in a week.
+    pub requests_per_week: Option<u64>,
+    /// Requests in a month.
+    pub requests_per_month: Option<u64>,
+    /// Spend in a day, in billionths of a dollar.
+    pub nanos_per_day: Option<u64>,
+    /// Spend in a week, in billionths of a dollar.
+    pub nanos_per_week: Option<u64>,
+    /// Spend in a month, in billionths of a dollar.
+    pub nanos_per_month: Option<u64>,
+}
+
 /// Makes a [`Principal`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
@@ -40,7 +77,10 @@ pub struct PrincipalBuilder {
     workspace: Arc<str>,
     key: Option<KeyId>,
     name: Option<Arc<str>>,
+    kind: KeyKind,
+    expires: Option<SystemTime>,
     scopes: Scopes,
+    limits: Limits,
     metadata: BTreeMap<String, String>,
 }
 
@@ -73,9 +113,24 @@ impl Principal {
         self.0.name.as_deref()
     }
 
+    /// What its key is for.
+    pub fn kind(&self) -> KeyKind {
+        self.0.kind
+    }
+
+    /// When its key stops to work, if ever.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.0.expires
+    }
+
     /// What it may use.
     pub fn scopes(&self) -> &Scopes {
         &self.0.scopes
+    }
+
+    /// How much it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// What its owner attached to it.
@@ -97,9 +152,27 @@ impl PrincipalBuilder {
         self
     }
 
+    /// What its key is for. Default: inference.
+    pub fn kind(mut self, kind: KeyKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// When its key stops to work. Default: never.
+    pub fn expires(mut self, expires: Option<SystemTime>) -> Self {
+        self.expires = expires;
+        self
+    }
+
     /// What it may use. Default: everything.
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = scopes;
+        self
+    }
+
+    /// How much it may use. Default: no limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -136,9 +209,25 @@ impl Scopes {
     }
 }
 
+impl KeyKind {
+    /// Its name in stores and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inference => "inference",
+            Self::Management => "management",
+        }
+    }
+}
+
 impl KeyId {
     /// The id's text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for KeyId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

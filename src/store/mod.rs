@@ -1,7 +1,7 @@
 //! Where keys and records are kept.
 //!
-//! Each store implements a small trait that a layer owns (the key store of auth, the ledger of the meter), so a
-//! host brings its own with one `impl`.
+//! Each store implements a small trait that a layer owns (the [`KeyStore`](crate::auth::KeyStore) of auth, the ledger of
+//! the meter), so a host brings its own with one `impl`.
 
 #[cfg(feature = "sqlite")]
 mod sqlite;

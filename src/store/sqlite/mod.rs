@@ -1,6 +1,7 @@
 //! One SQLite file: keys, their audit, and records.
 
 mod error;
+mod keys;
 mod schema;
 
 use std::{
