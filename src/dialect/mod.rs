@@ -12,6 +12,7 @@
 //! | a dialect's [`relay`](Dialect::relay) | caller and provider speak the same dialect | forwards bytes, splices in the named additions, reads usage, end and errors on the way |
 //! | [`Crossing`] | they don't | [`Decoder`] to events, events to [`Encoder`] |
 
+pub mod anthropic;
 mod capability;
 pub mod conversation;
 mod crossing;
@@ -53,7 +54,7 @@ use self::{
 use crate::fault::{Detail, Fault};
 
 /// Every dialect. Adding one is a folder and a line here.
-pub static ALL: &[&dyn Dialect] = &[];
+pub static ALL: &[&dyn Dialect] = &[&anthropic::AnthropicMessages];
 
 /// The dialect called `name`.
 pub fn named(name: &str) -> Option<&'static dyn Dialect> {

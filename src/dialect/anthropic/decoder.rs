@@ -1,0 +1,227 @@
+//! A Message, streamed or whole, read as events.
+
+mod blocks;
+
+use std::borrow::Cow;
+
+use self::blocks::Blocks;
+use super::{error, reply, usage::Counts};
+use crate::dialect::{
+    Decoder, End, Exchange, StreamError,
+    conversation::{Event, FinishReason},
+    frame::Frame,
+    wire::{self, Raw, Str},
+};
+
+/// Reads a Message.
+///
+/// ```text
+/// Awaiting --message_start--> Telling --message_delta with a stop_reason--> Finished --message_stop--> Stopped
+///     |                          |                                             |
+///     +---- error ---------------+---- error: Stopped, but not complete -------+
+/// ```
+///
+/// A whole Message goes the same way at once. What comes after the end is not read.
+#[derive(Debug)]
+pub struct MessageDecoder {
+    state: State,
+    /// The Message's id, to tell its start told twice from another's.
+    id: String,
+    blocks: Blocks,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+enum State {
+    Awaiting,
+    Telling,
+    Finished,
+    Stopped { complete: bool },
+    Failed(StreamError),
+}
+
+impl MessageDecoder {
+    /// A reader of the answer to a request that was translated with `exchange`.
+    pub fn new(exchange: &Exchange) -> Self {
+        Self { state: State::Awaiting, id: String::new(), blocks: Blocks::new(exchange), counts: Counts::default() }
+    }
+
+    fn event<'d>(&mut self, name: &'d str, data: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        if matches!(self.state, State::Stopped { .. }) {
+            return Ok(());
+        }
+        let event: reply::StreamEvent<'d> = match wire::read(data) {
+            Ok(event) => event,
+            Err(_) if name == "error" => return self.error(data, sink),
+            Err(detail) => return Err(StreamError::malformed(format!("event `{name}`{}: {}", detail.path, detail.message))),
+        };
+        let kind = event.kind.unwrap_or(Str(Cow::Borrowed(name)));
+        match &*kind {
+            "message_start" => self.message_start(event.message.unwrap_or_default(), sink),
+            "content_block_start" => {
+                self.telling("content_block_start")?;
+                let block = event.content_block.ok_or_else(|| StreamError::malformed("content_block_start without a block"))?;
+                self.blocks.start(event.index.unwrap_or(0), block, sink)
+            }
+            "content_block_delta" => {
+                self.telling("content_block_delta")?;
+                self.blocks.delta(event.index.unwrap_or(0), event.delta.unwrap_or_default(), data, sink)
+            }
+            "content_block_stop" => {
+                self.telling("content_block_stop")?;
+                self.blocks.stop(event.index.unwrap_or(0), sink)
+            }
+            "message_delta" => self.message_delta(event.delta.unwrap_or_default(), event.usage, sink),
+            "message_stop" => self.message_stop(sink),
+            "ping" => {
+                sink(Event::Alive);
+                Ok(())
+            }
+            "error" => self.error(event.error.map_or(data, |error| error.get()), sink),
+            _ if event.error.is_some() => self.error(event.error.map_or(data, |error| error.get()), sink),
+            "" => Err(StreamError::malformed("an event without a type")),
+            _ => {
+                sink(Event::Unknown { kind: kind.0, raw: Cow::Borrowed(data) });
+                Ok(())
+            }
+        }
+    }
+
+    fn message_start<'d>(&mut self, message: reply::Message<'d>, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        let id = message.id.as_deref().unwrap_or_default();
+        match self.state {
+            State::Awaiting => {}
+            // Said again: nothing new.
+            _ if id == self.id => return Ok(()),
+            _ => return Err(StreamError::order("a second message_start with another id")),
+        }
+        self.id = id.to_owned();
+        self.state = State::Telling;
+        sink(Event::Start { id: message.id.map(|id| id.0), model: message.model.map(|model| model.0), created: None });
+        self.usage(message.usage, sink);
+        for (kind, raw) in message.unknown.into_iter().filter(|(_, raw)| raw.get() != "null") {
+            sink(Event::Unknown { kind, raw: Cow::Borrowed(raw.get()) });
+        }
+        Ok(())
+    }
+
+    fn message_delta<'d>(
+        &mut self,
+        delta: reply::Delta<'d>,
+        usage: Option<Raw<'d>>,
+        sink: &mut dyn FnMut(Event<'d>),
+    ) -> Result<(), StreamError> {
+        for (kind, raw) in delta.unknown.into_iter().filter(|(_, raw)| raw.get() != "null") {
+            sink(Event::Unknown { kind, raw: Cow::Borrowed(raw.get()) });
+        }
+        match (&self.state, delta.stop_reason) {
+            (State::Awaiting, _) => return Err(StreamError::order("message_delta before message_start")),
+            (State::Telling, Some(stop_reason)) => self.finish_choice(stop_reason, delta.stop_sequence, sink),
+            _ => {}
+        }
+        self.usage(usage, sink);
+        Ok(())
+    }
+
+    fn message_stop<'d>(&mut self, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        if !matches!(self.state, State::Finished) {
+            return Err(StreamError::order("message_stop before a stop_reason"));
+        }
+        self.blocks.close(sink);
+        self.state = State::Stopped { complete: true };
+        Ok(())
+    }
+
+    fn finish_choice<'d>(&mut self, stop_reason: Str<'d>, stop_sequence: Option<Str<'d>>, sink: &mut dyn FnMut(Event<'d>)) {
+        let reason = match reply::finish_reason(stop_reason) {
+            // The only call was the output tool's, and that is the answer's text.
+            FinishReason::ToolCalls if self.blocks.only_output() => FinishReason::Stop,
+            reason => reason,
+        };
+        sink(Event::Finish { choice: 0, reason, stop_sequence: stop_sequence.map(|sequence| sequence.0) });
+        self.state = State::Finished;
+    }
+
+    fn usage<'d>(&mut self, usage: Option<Raw<'d>>, sink: &mut dyn FnMut(Event<'d>)) {
+        if let Some((usage, tier)) = usage.and_then(|usage| self.counts.tell(usage.get())) {
+            sink(Event::Usage(usage));
+            if let Some(tier) = tier {
+                sink(Event::ServiceTier(tier.0));
+            }
+        }
+    }
+
+    fn error<'d>(&mut self, error: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        self.state = State::Stopped { complete: false };
+        sink(Event::Error(error::upstream_error(error)));
+        Ok(())
+    }
+
+    /// Blocks come between the start and the stop.
+    fn telling(&self, event: &str) -> Result<(), StreamError> {
+        match self.state {
+            State::Telling => Ok(()),
+            State::Awaiting => Err(StreamError::order(format!("{event} before message_start"))),
+            _ => Err(StreamError::order(format!("{event} after the stop_reason"))),
+        }
+    }
+
+    fn message<'d>(&mut self, body: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        let mut message: reply::Message<'d> =
+            wire::read(body).map_err(|detail| StreamError::malformed(format!("message{}: {}", detail.path, detail.message)))?;
+        if let Some(error) = message.error {
+            return self.error(error.get(), sink);
+        }
+        let content = message.content.take().ok_or_else(|| StreamError::malformed("a message without content"))?;
+        let stop_reason = message.stop_reason.take().ok_or_else(|| StreamError::malformed("a message without a stop_reason"))?;
+        let (stop_sequence, usage) = (message.stop_sequence.take(), message.usage.take());
+        self.message_start(message, sink)?;
+        for (index, block) in (0u32..).zip(content) {
+            self.blocks.start(index, block, sink)?;
+            self.blocks.stop(index, sink)?;
+        }
+        self.finish_choice(stop_reason, stop_sequence, sink);
+        self.usage(usage, sink);
+        self.message_stop(sink)
+    }
+
+    /// Runs `step`, unless an earlier one failed: errors stick.
+    fn sticky(&mut self, step: impl FnOnce(&mut Self) -> Result<(), StreamError>) -> Result<(), StreamError> {
+        if let State::Failed(error) = &self.state {
+            return Err(error.clone());
+        }
+        step(self).inspect_err(|error| self.state = State::Failed(error.clone()))
+    }
+}
+
+impl Decoder for MessageDecoder {
+    fn frame<'f>(&mut self, frame: &Frame<'f>, sink: &mut dyn FnMut(Event<'f>)) -> Result<(), StreamError> {
+        self.sticky(|this| match &frame.data {
+            None => {
+                sink(Event::Alive);
+                Ok(())
+            }
+            Some(Cow::Borrowed(data)) => this.event(frame.event, data, sink),
+            Some(Cow::Owned(data)) => this.event(frame.event, data, &mut |event| sink(event.into_owned())),
+        })
+    }
+
+    fn whole<'f>(&mut self, body: &'f str, sink: &mut dyn FnMut(Event<'f>)) -> Result<(), StreamError> {
+        self.sticky(|this| this.message(body, sink))
+    }
+
+    fn finish(&mut self, sink: &mut dyn FnMut(Event<'static>)) -> Result<End, StreamError> {
+        match &self.state {
+            State::Failed(error) => Err(error.clone()),
+            State::Stopped { complete: true } => Ok(End::Complete),
+            _ => {
+                self.blocks.close(sink);
+                Ok(End::Truncated)
+            }
+        }
+    }
+
+    fn ended(&self) -> bool {
+        matches!(self.state, State::Stopped { complete: true })
+    }
+}

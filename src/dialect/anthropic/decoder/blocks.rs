@@ -1,0 +1,201 @@
+//! The content blocks of a Message that is being read.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use crate::dialect::{
+    Exchange, StreamError,
+    anthropic::{ISSUER, NAME, reply, request},
+    conversation::{BlockId, Delta, Event, Opening},
+    wire::{self, Raw, Str},
+};
+
+/// The most blocks open at once: the API has one, and a liar must not fill the memory.
+const MOST_OPEN: usize = 256;
+
+/// The blocks that are open, and what the request's translation asks of the answer's.
+#[derive(Debug)]
+pub struct Blocks {
+    open: SmallVec<[Open; 2]>,
+    next: BlockId,
+    renamed_tools: Vec<(String, String)>,
+    output_tool: Option<String>,
+    /// Whether the output tool was called.
+    output: bool,
+    /// Whether another tool was called.
+    tools: bool,
+}
+
+/// A block that is open.
+#[derive(Debug)]
+struct Open {
+    index: u32,
+    block: BlockId,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Text,
+    Thinking,
+    Redacted,
+    ToolUse(Input),
+    /// A call of the output tool: its input is the answer's text.
+    Output(Input),
+    Unknown,
+}
+
+/// What a call's input is if no delta tells it; `None` once one has.
+type Input = Option<String>;
+
+impl Blocks {
+    pub fn new(exchange: &Exchange) -> Self {
+        Self {
+            open: SmallVec::new(),
+            next: 0,
+            renamed_tools: exchange.renamed_tools.clone(),
+            output_tool: exchange.output_tool.clone(),
+            output: false,
+            tools: false,
+        }
+    }
+
+    /// Whether the output tool was called, and no other.
+    pub fn only_output(&self) -> bool {
+        self.output && !self.tools
+    }
+
+    /// A block begins, perhaps with all that it says.
+    pub fn start<'d>(&mut self, index: u32, raw: Raw<'d>, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        if self.open.iter().any(|open| open.index == index) {
+            return Err(StreamError::order("content_block_start for a block that is open"));
+        }
+        if self.open.len() >= MOST_OPEN {
+            return Err(StreamError::order("too many blocks open"));
+        }
+        let block = self.next;
+        self.next += 1;
+        let mut tell = |opening, deltas: &mut dyn Iterator<Item = Delta<'d>>| {
+            sink(Event::Open { block, choice: 0, opening });
+            deltas.for_each(|delta| sink(Event::Delta { block, delta }));
+        };
+        let kind = request::tag(raw).map_err(|_| StreamError::malformed("a content block that is no object"))?;
+        let kind = match &*kind {
+            "text" => {
+                let text: reply::TextBlock<'d> = parse(raw)?;
+                let citations = text.citations.unwrap_or_default().into_iter().map(citation);
+                tell(Opening::Text, &mut said(text.text).map(Delta::Text).into_iter().chain(citations));
+                Kind::Text
+            }
+            "thinking" => {
+                let thinking: reply::ThinkingBlock<'d> = parse(raw)?;
+                let signature = said(thinking.signature).map(signature);
+                tell(Opening::Reasoning, &mut said(thinking.thinking).map(Delta::Text).into_iter().chain(signature));
+                Kind::Thinking
+            }
+            "redacted_thinking" => {
+                let redacted: reply::RedactedThinkingBlock<'d> = parse(raw)?;
+                let data = redacted.data.unwrap_or_default().0;
+                tell(Opening::Redacted { data, issuer: ISSUER.into() }, &mut std::iter::empty());
+                Kind::Redacted
+            }
+            "tool_use" => {
+                let call: reply::ToolUseBlock<'d> = parse(raw)?;
+                let name = call.name.unwrap_or_default().0;
+                let input = Some(call.input.map_or("{}", |input| input.get()).to_owned());
+                if self.output_tool.as_deref() == Some(&*name) {
+                    self.output = true;
+                    tell(Opening::Text, &mut std::iter::empty());
+                    Kind::Output(input)
+                } else {
+                    self.tools = true;
+                    let name = self.renamed_tools.iter().find(|(theirs, _)| *theirs == *name).map_or(name, |(_, ours)| ours.clone().into());
+                    tell(Opening::ToolCall { id: call.id.unwrap_or_default().0, name }, &mut std::iter::empty());
+                    Kind::ToolUse(input)
+                }
+            }
+            _ => {
+                tell(Opening::Unknown { kind, raw: Cow::Borrowed(raw.get()) }, &mut std::iter::empty());
+                Kind::Unknown
+            }
+        };
+        self.open.push(Open { index, block, kind });
+        Ok(())
+    }
+
+    /// A block grows. `data` is the whole event, for deltas that only this dialect knows.
+    pub fn delta<'d>(
+        &mut self,
+        index: u32,
+        delta: reply::Delta<'d>,
+        data: &'d str,
+        sink: &mut dyn FnMut(Event<'d>),
+    ) -> Result<(), StreamError> {
+        let Some(open) = self.open.iter_mut().rfind(|open| open.index == index) else {
+            return Err(StreamError::order("content_block_delta for a block that is not open"));
+        };
+        let grown = match (&mut open.kind, delta.kind.as_deref().unwrap_or_default()) {
+            (Kind::Text, "text_delta") => said(delta.text).map(Delta::Text),
+            (Kind::Text, "citations_delta") => delta.citation.map(citation),
+            (Kind::Thinking, "thinking_delta") => said(delta.thinking).map(Delta::Text),
+            (Kind::Thinking, "signature_delta") => said(delta.signature).map(signature),
+            (Kind::ToolUse(input), "input_json_delta") => said(delta.partial_json).inspect(|_| *input = None).map(Delta::Arguments),
+            (Kind::Output(input), "input_json_delta") => said(delta.partial_json).inspect(|_| *input = None).map(Delta::Text),
+            (Kind::Unknown, "input_json_delta") => said(delta.partial_json).map(Delta::Arguments),
+            (_, "text_delta" | "citations_delta" | "thinking_delta" | "signature_delta" | "input_json_delta") => {
+                return Err(StreamError::order("a delta of another kind than its block"));
+            }
+            _ => {
+                sink(Event::Unknown { kind: delta.kind.unwrap_or_default().0, raw: Cow::Borrowed(data) });
+                None
+            }
+        };
+        if let Some(delta) = grown {
+            sink(Event::Delta { block: open.block, delta });
+        }
+        Ok(())
+    }
+
+    /// A block is complete. A call that no delta told has the input it began with: `{}` for a tool without parameters.
+    pub fn stop<'d>(&mut self, index: u32, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        let Some(at) = self.open.iter().rposition(|open| open.index == index) else {
+            return Err(StreamError::order("content_block_stop for a block that is not open"));
+        };
+        let Open { block, kind, .. } = self.open.remove(at);
+        let untold = match kind {
+            Kind::ToolUse(Some(input)) => Some(Delta::Arguments(Cow::Owned(input))),
+            Kind::Output(Some(input)) => Some(Delta::Text(Cow::Owned(input))),
+            _ => None,
+        };
+        if let Some(delta) = untold {
+            sink(Event::Delta { block, delta });
+        }
+        sink(Event::Close { block });
+        Ok(())
+    }
+
+    /// Closes what is open still, as it is.
+    pub fn close<'d>(&mut self, sink: &mut dyn FnMut(Event<'d>)) {
+        for open in self.open.drain(..) {
+            sink(Event::Close { block: open.block });
+        }
+    }
+}
+
+fn parse<'d, T: serde::Deserialize<'d>>(raw: Raw<'d>) -> Result<T, StreamError> {
+    wire::read(raw.get()).map_err(|detail| StreamError::malformed(format!("content block{}: {}", detail.path, detail.message)))
+}
+
+/// A text that says something.
+fn said(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
+    text.filter(|text| !text.is_empty()).map(|text| text.0)
+}
+
+fn citation(raw: Raw<'_>) -> Delta<'_> {
+    Delta::Citation { dialect: NAME, raw: Cow::Borrowed(raw.get()) }
+}
+
+fn signature(signature: Cow<'_, str>) -> Delta<'_> {
+    Delta::Signature { signature, issuer: ISSUER.into() }
+}

@@ -1,0 +1,136 @@
+//! Anthropic Messages: `POST /v1/messages`.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `request` | the request's words |
+//! | `decode`, `encode` | request to hub, hub to request |
+//! | `reply` | the answer's words: a Message, and the events that stream one |
+//! | `decoder` | a Message, streamed or whole, to events |
+//! | `encoder`, `answer` | events to a stream, a folded answer to a Message |
+//! | `relay` | Messages to Messages: bytes with a few additions |
+//! | `error`, `grammar`, `losses`, `usage` | faults both ways; what a strict client accepts; what is lost; token counts |
+//!
+//! Facts are those of Anthropic's API reference and of the types in its Python SDK (2.12).
+//!
+//! # Versions
+//!
+//! `anthropic-version` is `2023-06-01` or `2023-01-01`. What the older one does otherwise (streams of unnamed events with
+//! completions told cumulatively, a `[DONE]`, the `exception` and `truncated` members) concerns the retired Text
+//! Completions only: a Messages call has one shape under both, and the header passes through.
+
+mod answer;
+mod decode;
+mod decoder;
+mod encode;
+mod encoder;
+mod error;
+mod grammar;
+mod losses;
+mod media;
+mod names;
+mod relay;
+mod reply;
+mod request;
+mod usage;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+
+use super::{
+    AnswerOptions, Decoder, Dialect, Edits, Encoder, Exchange, Loss, Losses, Pipe, Stamp, Target,
+    conversation::{Answer, Request},
+    grammar::Grammar,
+    json,
+    scan::Members,
+};
+use crate::fault::{Detail, Fault};
+
+/// The dialect's name.
+const NAME: &str = "anthropic-messages";
+
+/// Who signs the thinking in this dialect's answers.
+const ISSUER: &str = "anthropic";
+
+/// Top-level members that are the gateway's own and go no further.
+const OWN_MEMBERS: [&str; 5] = ["provider", "models", "session_id", "usage", "meta"];
+
+/// The Anthropic Messages API.
+#[derive(Clone, Copy, Debug)]
+pub struct AnthropicMessages;
+
+impl Dialect for AnthropicMessages {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn title(&self) -> &'static str {
+        "Anthropic Messages"
+    }
+
+    fn losses(&self) -> &'static [&'static Loss] {
+        losses::LOSSES
+    }
+
+    fn decode_request<'a>(&self, body: &'a str, losses: &mut Losses) -> Result<Request<'a>, Vec<Detail>> {
+        decode::decode(body, losses)
+    }
+
+    fn encode_request(
+        &self,
+        request: &Request<'_>,
+        target: &Target<'_>,
+        out: &mut BytesMut,
+        losses: &mut Losses,
+    ) -> Result<Exchange, Vec<Detail>> {
+        encode::encode(request, target, out, losses)
+    }
+
+    fn patch_request(&self, body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
+        let mut model = BytesMut::new();
+        json::string(&mut model, target.model);
+        edits.set(body, members, "model", model);
+        for name in OWN_MEMBERS {
+            edits.remove(body, members, name);
+        }
+    }
+
+    fn decoder(&self, exchange: &Exchange) -> Box<dyn Decoder> {
+        Box::new(decoder::MessageDecoder::new(exchange))
+    }
+
+    fn encoder(&self, stamp: Stamp, options: AnswerOptions) -> Box<dyn Encoder> {
+        Box::new(encoder::MessageEncoder::new(stamp, options))
+    }
+
+    fn encode_answer(&self, answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions, out: &mut BytesMut, losses: &mut Losses) {
+        answer::write(answer, stamp, options, out, losses);
+    }
+
+    fn relay(&self, stamp: Stamp, options: AnswerOptions) -> Box<dyn Pipe> {
+        Box::new(relay::MessageRelay::new(stamp, options))
+    }
+
+    fn decode_fault(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Fault {
+        error::decode(status, headers, body)
+    }
+
+    fn encode_fault(&self, fault: &Fault, generation_id: &str, out: &mut BytesMut) {
+        error::encode(fault, generation_id, out);
+    }
+
+    fn encode_fault_event(&self, fault: &Fault, generation_id: &str, out: &mut BytesMut) {
+        error::encode_event(fault, generation_id, out);
+    }
+
+    fn fault_status(&self, fault: &Fault) -> StatusCode {
+        error::status(fault)
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
+    }
+
+    fn grammar(&self) -> Box<dyn Grammar> {
+        Box::new(grammar::MessageGrammar::default())
+    }
+}

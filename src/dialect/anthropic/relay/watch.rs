@@ -1,0 +1,151 @@
+//! What a relay reads from the spans of what goes by.
+
+use crate::dialect::{
+    Seen, StreamError,
+    anthropic::{error, usage::Counts},
+    scan::{Member, Members, elements},
+    wire::{self, Str},
+};
+
+/// Notes in [`Seen`] what a Message tells, and never holds it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    counts: Counts,
+}
+
+/// What an event was, as far as a relay cares.
+#[derive(Debug)]
+pub enum Observed {
+    /// `message_start`, with its message.
+    Start(Member),
+    /// `message_delta`, with its usage.
+    Usage(Member),
+    /// `message_stop`.
+    Stop,
+    /// An error, which goes no further.
+    Error,
+    /// Anything else.
+    Other,
+}
+
+impl Watch {
+    /// Takes an event: `name` as its frame has it, `members` those of `data`.
+    pub fn event(&mut self, name: &str, data: &str, members: &Members, seen: &mut Seen) -> Observed {
+        let body = data.as_bytes();
+        let kind = members.find(body, "type").map_or(name, |kind| plain(kind.text(body)));
+        match kind {
+            "message_start" => {
+                let Some(message) = members.find(body, "message") else { return Observed::Other };
+                self.message(body, &Members::of(body, &message.value), seen);
+                return Observed::Start(message.clone());
+            }
+            "content_block_start" => {
+                if let Some(block) = members.find(body, "content_block") {
+                    self.block(body, &Members::of(body, &block.value), false, seen);
+                }
+            }
+            "content_block_delta" => {
+                if let Some(delta) = members.find(body, "delta") {
+                    self.block(body, &Members::of(body, &delta.value), false, seen);
+                }
+            }
+            "message_delta" => {
+                if let Some(delta) = members.find(body, "delta") {
+                    stop_reason(body, &Members::of(body, &delta.value), seen);
+                }
+                if let Some(usage) = members.find(body, "usage") {
+                    self.usage(usage.text(body), seen);
+                    return Observed::Usage(usage.clone());
+                }
+            }
+            "message_stop" => {
+                seen.ended = true;
+                return Observed::Stop;
+            }
+            "error" => {
+                seen.error = Some(error::upstream_error(members.find(body, "error").map_or(data, |error| error.text(body))));
+                return Observed::Error;
+            }
+            _ => {}
+        }
+        Observed::Other
+    }
+
+    /// Takes a whole Message; gives its usage.
+    pub fn whole(&mut self, text: &str, members: &Members, seen: &mut Seen) -> Result<Option<Member>, StreamError> {
+        let body = text.as_bytes();
+        if let Some(error) = members.find(body, "error") {
+            seen.error = Some(error::upstream_error(error.text(body)));
+            return Ok(None);
+        }
+        let content = members.find(body, "content").ok_or_else(|| StreamError::malformed("a message without content"))?;
+        self.message(body, members, seen);
+        for block in elements(body, &content.value) {
+            self.block(body, &Members::of(body, &block), true, seen);
+        }
+        stop_reason(body, members, seen);
+        if !seen.finished {
+            return Err(StreamError::malformed("a message without a stop_reason"));
+        }
+        seen.ended = true;
+        Ok(members.find(body, "usage").cloned())
+    }
+
+    fn message(&mut self, body: &[u8], members: &Members, seen: &mut Seen) {
+        seen.id = text(body, members, "id").or_else(|| seen.id.take());
+        seen.model = text(body, members, "model").or_else(|| seen.model.take());
+        if let Some(usage) = members.find(body, "usage") {
+            self.usage(usage.text(body), seen);
+        }
+    }
+
+    /// A block as it begins, a delta, or a whole block: what in it is the model's making.
+    fn block(&mut self, body: &[u8], members: &Members, whole: bool, seen: &mut Seen) {
+        let kind = members.find(body, "type").map_or("", |kind| plain(kind.text(body)));
+        let said = match kind {
+            "text" | "text_delta" => "text",
+            "thinking" | "thinking_delta" => "thinking",
+            "input_json_delta" => "partial_json",
+            "redacted_thinking" => "data",
+            // A call's beginning is seen by the caller, and its input in whole is what it says.
+            "tool_use" => {
+                if whole {
+                    "input"
+                } else {
+                    "name"
+                }
+            }
+            _ => {
+                seen.content = true;
+                return;
+            }
+        };
+        let bytes = members.find(body, said).map_or(0, |said| plain(said.text(body)).len());
+        seen.content |= bytes > 0;
+        seen.output_bytes = seen.output_bytes.saturating_add(bytes as u64);
+    }
+
+    fn usage(&mut self, usage: &str, seen: &mut Seen) {
+        if let Some((usage, _)) = self.counts.tell(usage) {
+            seen.usage = Some(usage);
+        }
+    }
+}
+
+fn stop_reason(body: &[u8], members: &Members, seen: &mut Seen) {
+    if let Some(reason) = text(body, members, "stop_reason") {
+        seen.finish_reason = Some(reason);
+        seen.finished = true;
+    }
+}
+
+/// A string member, unescaped.
+fn text(body: &[u8], members: &Members, name: &str) -> Option<String> {
+    let text: Str<'_> = wire::read(members.find(body, name)?.text(body)).ok()?;
+    Some(text.0.into_owned())
+}
+
+/// A JSON string without its quotes, its escapes as they are.
+fn plain(json: &str) -> &str {
+    json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json)
+}

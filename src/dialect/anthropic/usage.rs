@@ -1,0 +1,142 @@
+//! Token counts, from the API's convention and back.
+//!
+//! Anthropic counts apart what was read from a cache and written to one, so nothing is subtracted here. A stream tells
+//! cumulative counts twice, at its start and its end; a zero takes nothing back, since some servers tell the input at the
+//! one place only.
+
+use super::reply;
+use crate::dialect::{
+    Usage,
+    json::Object,
+    wire::{self, Number},
+};
+
+/// The counts told so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    input: u64,
+    cache_read: u64,
+    cache_creation: u64,
+    ephemeral_5m: u64,
+    ephemeral_1h: u64,
+    output: u64,
+    thinking: u64,
+    searches: u64,
+}
+
+impl Counts {
+    /// Takes a `usage` object: sets, never adds. Gives what is known now, and the service tier if it was named; `None` for
+    /// something that is no such object.
+    pub fn tell<'a>(&mut self, usage: &'a str) -> Option<(Usage, Option<wire::Str<'a>>)> {
+        let told: reply::Usage<'a> = wire::read(usage).ok()?;
+        let cache_creation = told.cache_creation.unwrap_or_default();
+        set(&mut self.input, told.input_tokens);
+        set(&mut self.cache_read, told.cache_read_input_tokens);
+        set(&mut self.cache_creation, told.cache_creation_input_tokens);
+        set(&mut self.ephemeral_5m, cache_creation.ephemeral_5m_input_tokens);
+        set(&mut self.ephemeral_1h, cache_creation.ephemeral_1h_input_tokens);
+        set(&mut self.output, told.output_tokens);
+        set(&mut self.thinking, told.output_tokens_details.and_then(|details| details.thinking_tokens));
+        set(&mut self.searches, told.server_tool_use.and_then(|tools| tools.web_search_requests));
+        Some((self.usage(), told.service_tier))
+    }
+
+    /// The same as disjoint counters.
+    fn usage(&self) -> Usage {
+        let mut usage = Usage {
+            input: self.input,
+            cache_read: self.cache_read,
+            // The total may come without its split, and later than it.
+            cache_write_5m: self.cache_creation.saturating_sub(self.ephemeral_1h).max(self.ephemeral_5m),
+            cache_write_1h: self.ephemeral_1h,
+            output: self.output,
+            reasoning: self.thinking.min(self.output),
+            requests: self.searches,
+            ..Usage::default()
+        };
+        usage.clamp();
+        usage
+    }
+}
+
+/// Writes `usage`'s counts as members.
+pub fn write(usage: &Usage, out: &mut Object<'_>) {
+    // Messages has no sound; where a provider counted some, it is input and output all the same.
+    out.number("input_tokens", usage.input + usage.input_audio)
+        .number("cache_creation_input_tokens", usage.cache_write_5m + usage.cache_write_1h)
+        .number("cache_read_input_tokens", usage.cache_read)
+        .number("output_tokens", usage.output + usage.output_audio);
+    if usage.reasoning > 0 {
+        let mut details = out.object("output_tokens_details");
+        details.number("thinking_tokens", usage.reasoning);
+        details.end();
+    }
+}
+
+fn set(count: &mut u64, told: Option<Number<'_>>) {
+    if let Some(told) = told.and_then(Number::count).filter(|told| *told > 0) {
+        *count = told;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(usages: &[&str]) -> Usage {
+        let mut counts = Counts::default();
+        usages.iter().filter_map(|usage| counts.tell(usage)).last().map(|(usage, _)| usage).unwrap_or_default()
+    }
+
+    #[test]
+    fn us_01_cached_input_is_counted_apart() {
+        let usage = told(&[r#"{"input_tokens":3,"cache_read_input_tokens":20000,"cache_creation_input_tokens":1500,"output_tokens":1}"#]);
+        assert_eq!((usage.input, usage.cache_read, usage.cache_write_5m, usage.prompt()), (3, 20_000, 1500, 21_503));
+    }
+
+    #[test]
+    fn us_02_written_tokens_are_in_one_counter() {
+        let usage = told(&[
+            r#"{"input_tokens":3,"cache_creation_input_tokens":12304,"cache_creation":{"ephemeral_5m_input_tokens":12000,"ephemeral_1h_input_tokens":304}}"#,
+        ]);
+        assert_eq!((usage.input, usage.cache_write_5m, usage.cache_write_1h), (3, 12_000, 304));
+    }
+
+    #[test]
+    fn us_04_cumulative_counts_are_set_not_added() {
+        let usage =
+            told(&[r#"{"input_tokens":10,"output_tokens":1}"#, r#"{"output_tokens":15}"#, r#"{"input_tokens":10,"output_tokens":42}"#]);
+        assert_eq!((usage.input, usage.output), (10, 42));
+    }
+
+    #[test]
+    fn us_05_a_zero_takes_nothing_back() {
+        let usage =
+            told(&[r#"{"input_tokens":10,"cache_read_input_tokens":7,"output_tokens":1}"#, r#"{"input_tokens":0,"output_tokens":5}"#]);
+        assert_eq!((usage.input, usage.cache_read, usage.output), (10, 7, 5));
+    }
+
+    #[test]
+    fn us_06_counts_may_come_late() {
+        let usage =
+            told(&[r#"{"input_tokens":0,"output_tokens":0}"#, r#"{"input_tokens":31,"cache_read_input_tokens":8,"output_tokens":9}"#]);
+        assert_eq!((usage.input, usage.cache_read, usage.output), (31, 8, 9));
+    }
+
+    #[test]
+    fn us_37_thinking_tokens_are_the_reasoning_part() {
+        let usage = told(&[r#"{"input_tokens":1,"output_tokens":50,"output_tokens_details":{"thinking_tokens":40}}"#]);
+        assert_eq!((usage.output, usage.reasoning), (50, 40));
+    }
+
+    #[test]
+    fn f073_odd_counts_do_no_harm() {
+        let usage = told(&[
+            r#"{"input_tokens":-3,"output_tokens":1e300,"cache_read_input_tokens":null,"cache_creation_input_tokens":1000000000000000000}"#,
+        ]);
+        assert_eq!((usage.input, usage.cache_read, usage.output), (0, 0, 0));
+        assert_eq!(usage.cache_write_5m, 1 << 40);
+        assert!(Counts::default().tell("[]").is_none());
+        assert!(Counts::default().tell(r#"{"input_tokens":"many"}"#).is_none());
+    }
+}
