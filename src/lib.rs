@@ -9,4 +9,4 @@ pub mod normalize;
 pub mod retry;
 pub mod stage;
 pub mod store;
-pub mod transport;
+pub mod translate;

@@ -2,7 +2,9 @@
 
 use std::{fmt, iter::Sum, ops::Add, str::FromStr};
 
-use crate::dialect::Usage;
+use bytes::BytesMut;
+
+use crate::dialect::{Usage, json};
 
 /// An amount of money: whole picodollars, 10⁻¹² USD.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -252,6 +254,32 @@ impl Cost {
     /// The exact sum.
     pub fn total(&self) -> Picodollars {
         self.lines.iter().map(|line| line.amount).sum()
+    }
+
+    /// Writes `{total_nanos, total_usd, currency, lines}` as JSON. `total_usd` is `total_nanos`, the lines are exact.
+    pub fn write(&self, out: &mut BytesMut) {
+        let nanos = self.total().nanos();
+        let mut cost = json::Object::begin(out);
+        cost.number("total_nanos", nanos).str("total_usd", &Picodollars(u128::from(nanos) * NANO).to_string()).str("currency", "USD");
+        self.write_lines(cost.key("lines"));
+        cost.end();
+    }
+
+    /// Writes the lines as a JSON array of `{meter, quantity, unit_price_usd, cost_usd}`; a line without a price has
+    /// `"unit_price_usd": null`.
+    pub fn write_lines(&self, out: &mut BytesMut) {
+        let mut lines = json::Array::begin(out);
+        for line in &self.lines {
+            let mut object = lines.object();
+            object.str("meter", line.meter.name()).number("quantity", line.quantity);
+            match line.rate {
+                Some(rate) => object.str("unit_price_usd", &Picodollars(u128::from(rate.0)).to_string()),
+                None => object.raw("unit_price_usd", "null"),
+            };
+            object.str("cost_usd", &line.amount.to_string());
+            object.end();
+        }
+        lines.end();
     }
 }
 

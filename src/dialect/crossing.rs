@@ -44,8 +44,8 @@ impl Crossing {
 
     /// Sends every event through `map` on its way to the caller. [`Seen`] still tells what the provider said.
     #[must_use]
-    pub fn map_events(mut self, map: impl EventMap + 'static) -> Self {
-        self.mapping = Some(Mapping::new(Box::new(map)));
+    pub fn map_events(mut self, map: Box<dyn EventMap>) -> Self {
+        self.mapping = Some(Mapping::new(map));
         self
     }
 

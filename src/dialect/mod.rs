@@ -21,12 +21,13 @@ pub mod frame;
 pub mod grammar;
 pub mod json;
 pub mod loss;
+pub mod operations;
 pub(crate) mod pending;
 mod pipe;
 mod place;
 pub mod scan;
 mod splice;
-mod upstream;
+pub(crate) mod upstream;
 mod usage;
 pub mod wire;
 

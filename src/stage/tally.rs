@@ -40,6 +40,9 @@ pub trait Begin: Send + Sync + 'static {
     /// # Errors
     /// A fault keeps the attempt from being dispatched: no record, no call.
     fn begin<'a>(&'a self, intent: &'a Intent) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
+
+    /// Called when a call is over although nobody may ever poll its answer again.
+    fn close(&self) {}
 }
 
 /// That an attempt is about to be dispatched.
@@ -143,6 +146,13 @@ impl Tally {
         let index = entries.attempts.len() - 1;
         drop(entries);
         Ok(AttemptTally { account: Some(account.clone()), index, target: target.clone() })
+    }
+
+    /// Says that the call is over although nobody may ever poll its answer again: the account is settled now.
+    pub fn close(&self) {
+        if let Some(account) = &self.0 {
+            account.begin.close();
+        }
     }
 
     /// Reports what the translation lost.

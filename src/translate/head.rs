@@ -1,0 +1,119 @@
+//! Heads: which headers go up, which come down.
+
+use std::fmt::Write;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery};
+
+use crate::{
+    catalog::{Target, Wire},
+    dialect::{Dialect, Losses, loss},
+    fault::{Fault, FaultKind},
+    stage::{Operation, Outgoing},
+};
+
+/// Headers of the caller that go up whatever the dialects.
+const SHARED: [HeaderName; 3] =
+    [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"), HeaderName::from_static("idempotency-key")];
+/// Headers of the caller that only its own dialect's providers understand.
+const OWN: [HeaderName; 3] =
+    [HeaderName::from_static("anthropic-version"), HeaderName::from_static("anthropic-beta"), HeaderName::from_static("openai-beta")];
+
+/// The model version that served.
+pub(super) const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
+/// The provider that served.
+pub(super) const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+/// How many attempts it took.
+pub(super) const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+/// What was lost.
+pub(super) const X_GATEWAY_LOSS: HeaderName = HeaderName::from_static("x-gateway-loss");
+/// What a whole answer cost.
+pub(super) const X_GATEWAY_COST_USD: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
+/// Where the time went.
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// The longest `x-gateway-loss` header, in bytes.
+const MAX_LOSS: usize = 2048;
+
+/// The provider's request. Trusts the caller's head for nothing but the allow-list.
+pub(super) fn outgoing(
+    parts: Parts,
+    operation: Operation,
+    caller: &'static dyn Dialect,
+    dialect: &'static dyn Dialect,
+    target: &Target,
+    body: Outgoing,
+) -> Result<Request<Outgoing>, Fault> {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut incoming = parts.headers;
+    let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
+    for name in own.iter().chain(&SHARED) {
+        if let Some(value) = incoming.remove(name) {
+            headers.insert(name.clone(), value);
+        }
+    }
+    let accept = incoming.remove(header::ACCEPT).unwrap_or(HeaderValue::from_static("*/*"));
+    headers.insert(header::ACCEPT, accept);
+    for (name, value) in &target.provider.default_headers {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri(target, operation, dialect)?;
+    *request.headers_mut() = headers;
+    *request.extensions_mut() = parts.extensions;
+    Ok(request)
+}
+
+/// Where the request goes: the provider's base and the operation's path.
+fn uri(target: &Target, operation: Operation, dialect: &dyn Dialect) -> Result<Uri, Fault> {
+    let path = match operation {
+        Operation::Chat if dialect.name() == "anthropic-messages" => "/messages",
+        Operation::Chat => "/chat/completions",
+        Operation::Embeddings => "/embeddings",
+        Operation::Images => "/images/generations",
+        Operation::Moderations => "/moderations",
+    };
+    let Wire::Http(origin) = &target.provider.wire else {
+        return format!("http://demo.invalid/v1{path}")
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| Fault::new(FaultKind::Internal).with_source(error));
+    };
+    let mut parts = origin.base_url.clone().into_parts();
+    let base = parts.path_and_query.as_ref().map_or("", |path| path.path().trim_end_matches('/'));
+    let path: PathAndQuery = format!("{base}{path}").parse().map_err(|_| Fault::new(FaultKind::Internal))?;
+    parts.path_and_query = Some(path);
+    Uri::from_parts(parts).map_err(|_| Fault::new(FaultKind::Internal))
+}
+
+/// Writes the `x-gateway-loss` header, if anything was lost.
+pub(super) fn tell_losses<'l>(losses: impl Iterator<Item = &'l loss::Lost>, headers: &mut HeaderMap) {
+    let mut text = String::new();
+    let mut more = 0;
+    for lost in losses {
+        let path: String = lost.path.chars().map(|c| if c.is_ascii_graphic() && c != ',' && c != ';' { c } else { '_' }).collect();
+        let separator = if text.is_empty() { "" } else { ", " };
+        // Room for the rest's count is kept.
+        if more > 0 || text.len() + path.len() + 24 > MAX_LOSS {
+            more += 1;
+        } else {
+            let _ = write!(text, "{separator}{path};{}", lost.loss.fate);
+        }
+    }
+    if more > 0 {
+        let _ = write!(text, ", +{more}");
+    }
+    if let (false, Ok(value)) = (text.is_empty(), HeaderValue::try_from(text)) {
+        headers.insert(X_GATEWAY_LOSS, value);
+    }
+}
+
+/// The losses of a request and of its answer, each once.
+pub(super) fn all_losses<'l>(request: &'l Losses, answer: &'l Losses) -> impl Iterator<Item = &'l loss::Lost> {
+    request.iter().chain(answer.iter())
+}
+
+/// A header's value, if `text` can be one.
+pub(super) fn value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok()
+}

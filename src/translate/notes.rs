@@ -1,0 +1,77 @@
+//! What is written into answers beside the dialect's own members.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+
+use crate::{
+    catalog::Target,
+    dialect::{Notes, Seen, Usage, json},
+    stage::{AttemptTally, CallFacts},
+};
+
+/// The facts of one attempt's answer.
+pub(super) struct AnswerNotes {
+    pub(super) call: Arc<CallFacts>,
+    pub(super) target: Arc<Target>,
+    pub(super) tally: AttemptTally,
+    pub(super) attempt: u32,
+    /// When the request was sent.
+    pub(super) sent: Instant,
+    /// When the caller could first be shown something.
+    pub(super) committed: OnceLock<Instant>,
+}
+
+impl Notes for AnswerNotes {
+    fn provider(&self) -> &str {
+        self.target.provider.name.as_str()
+    }
+
+    fn cost(&self, usage: &Usage, out: &mut BytesMut) -> bool {
+        self.tally.cost(usage).write(out);
+        true
+    }
+
+    fn meta(&self, seen: &Seen, out: &mut BytesMut) -> bool {
+        if !self.call.meta {
+            return false;
+        }
+        let now = Instant::now();
+        let committed = *self.committed.get().unwrap_or(&now);
+        let generation = now.saturating_duration_since(committed);
+        let mut meta = json::Object::begin(out);
+        meta.str("request_id", self.call.id.as_str())
+            .str("endpoint", self.call.operation.name())
+            .str("provider", self.provider())
+            .str("model", self.target.id.as_str())
+            .str("provider_model", seen.model.as_deref().unwrap_or(&self.target.model))
+            .number("attempts", u64::from(self.attempt))
+            .raw("ttft_ms", &millis(committed.saturating_duration_since(self.call.started)))
+            .raw("generation_ms", &millis(generation))
+            .raw("latency_ms", &millis(now.saturating_duration_since(self.call.started)))
+            .raw("gateway_ms", &millis(self.sent.saturating_duration_since(self.call.started)));
+        let output = seen.usage.map_or(0, |usage| usage.output);
+        match throughput(output, generation) {
+            Some(rate) => meta.raw("throughput_tps", &rate),
+            None => meta.raw("throughput_tps", "null"),
+        };
+        meta.end();
+        true
+    }
+}
+
+/// Milliseconds with three decimal places.
+pub(super) fn millis(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    format!("{}.{:03}", micros / 1000, micros % 1000)
+}
+
+/// Tokens per second, with one decimal place.
+fn throughput(tokens: u64, time: Duration) -> Option<String> {
+    let micros = time.as_micros();
+    let tenths = (u128::from(tokens) * 10_000_000).checked_div(micros).filter(|_| tokens > 0)?;
+    Some(format!("{}.{}", tenths / 10, tenths % 10))
+}

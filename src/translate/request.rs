@@ -1,0 +1,106 @@
+//! A call in its target's words, and the pipe that its answer goes through.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Instant, UNIX_EPOCH},
+};
+
+use bytes::BytesMut;
+
+use super::{layer::Config, notes::AnswerNotes};
+use crate::{
+    dialect::{self, AnswerOptions, Crossing, Dialect, Edits, EventMap, Losses, Notes, Pipe, Stamp, operations},
+    fault::{Detail, Fault, FaultKind},
+    stage::{Attempt, Fidelity, Operation, Outgoing, Payload},
+};
+
+/// What an attempt comes to in its target's dialect.
+pub(super) struct Translated {
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) body: Outgoing,
+    pub(super) pipe: Box<dyn Pipe>,
+    pub(super) notes: Arc<AnswerNotes>,
+    /// What the request lost.
+    pub(super) losses: Losses,
+}
+
+/// Says `attempt` in its target's dialect.
+///
+/// # Errors
+/// What the dialect cannot say; in strict mode, what it would lose.
+pub(super) fn translate(attempt: Attempt, config: &Config, map: Option<Box<dyn EventMap>>) -> Result<Translated, Fault> {
+    let Attempt { call, target, number, tally } = attempt;
+    let facts = call.facts().clone();
+    let caller = facts.dialect;
+    let dialect = if facts.operation == Operation::Chat { target.dialect_for(caller) } else { caller };
+    let sent = Instant::now();
+    let notes =
+        Arc::new(AnswerNotes { call: facts.clone(), target: target.clone(), tally, attempt: number, sent, committed: OnceLock::new() });
+    let options = AnswerOptions {
+        include_usage: facts.include_usage,
+        rich_usage: facts.rich_usage && config.annotate,
+        notes: config.annotate.then(|| notes.clone() as Arc<dyn Notes>),
+    };
+    let stamp = Stamp {
+        id: facts.id.as_str().to_owned(),
+        created: facts.created.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        model: target.model.to_string(),
+    };
+    let aim = dialect::Target {
+        model: &target.model,
+        issuer: &target.provider.issuer,
+        capabilities: &target.capabilities,
+        want_usage: facts.stream && !facts.include_usage,
+    };
+    let Payload::Whole(body) = call.payload() else {
+        // An upload goes up as it came, to a provider of its own dialect.
+        let pipe = own_pipe(facts.operation, caller, stamp, options);
+        let body = Outgoing::from_payload(target.clone(), dialect, call.payload().clone());
+        return Ok(Translated { dialect, body, pipe, notes, losses: Losses::default() });
+    };
+    let mut losses = Losses::default();
+    let own_words = dialect.name() == caller.name();
+    // Only a chat answer is made of events.
+    let map = map.filter(|_| facts.operation == Operation::Chat);
+    let (slices, exchange) = if own_words {
+        let mut edits = Edits::default();
+        match facts.operation {
+            Operation::Chat => dialect.patch_request(body, &facts.members, &aim, &mut edits),
+            _ => operations::patch_request(body, &facts.members, &aim, &mut edits),
+        }
+        (edits.apply(body), dialect::Exchange::default())
+    } else {
+        // The scan has checked it.
+        let text = std::str::from_utf8(body).map_err(|_| Fault::new(FaultKind::InvalidJson { offset: 0 }))?;
+        let invalid = |details: Vec<Detail>| Fault::new(FaultKind::InvalidRequest(details));
+        let request = caller.decode_request(text, &mut losses).map_err(invalid)?;
+        let mut out = BytesMut::with_capacity(body.len() + 256);
+        let exchange = dialect.encode_request(&request, &aim, &mut out, &mut losses).map_err(invalid)?;
+        (smallvec::smallvec![out.freeze()], exchange)
+    };
+    let strict = facts.preferences.require_parameters || facts.preferences.fidelity.unwrap_or(config.fidelity) == Fidelity::Strict;
+    if strict && !losses.is_empty() {
+        return Err(Fault::new(FaultKind::Lossy(losses.iter().map(refused).collect())));
+    }
+    let pipe: Box<dyn Pipe> = match (facts.operation, map) {
+        (Operation::Chat, Some(map)) => Box::new(Crossing::new(dialect, caller, &exchange, stamp, options).map_events(map)),
+        (Operation::Chat, None) if !own_words => Box::new(Crossing::new(dialect, caller, &exchange, stamp, options)),
+        (operation, _) => own_pipe(operation, caller, stamp, options),
+    };
+    let body = Outgoing::from_slices(target.clone(), dialect, slices);
+    Ok(Translated { dialect, body, pipe, notes, losses })
+}
+
+/// The pipe for a provider of the caller's own dialect.
+fn own_pipe(operation: Operation, caller: &'static dyn Dialect, stamp: Stamp, options: AnswerOptions) -> Box<dyn Pipe> {
+    match operation {
+        Operation::Chat => caller.relay(stamp, options),
+        Operation::Embeddings => operations::relay(operations::Operation::Embeddings, caller, stamp, options),
+        Operation::Images => operations::relay(operations::Operation::Images, caller, stamp, options),
+        Operation::Moderations => operations::relay(operations::Operation::Moderations, caller, stamp, options),
+    }
+}
+
+fn refused(lost: &dialect::Lost) -> Detail {
+    Detail { path: lost.path.clone(), message: format!("would be {}: {}", lost.loss.fate, lost.loss.why) }
+}

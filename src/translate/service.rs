@@ -1,0 +1,277 @@
+//! The service.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response};
+use http_body::Body;
+use tokio::time::{Instant, timeout_at};
+use tower::BoxError;
+use tower_service::Service;
+
+use super::{
+    TranslatedBody, head,
+    layer::Config,
+    notes::{AnswerNotes, millis},
+    request::{Translated, translate},
+    stream::StreamBody,
+    whole,
+};
+use crate::{
+    dialect::{Dialect, End, Losses, Lost, Pipe, Seen, StreamError, upstream},
+    fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
+    stage::{Attempt, CallFacts, Outcome, Outgoing, Tally},
+};
+
+/// Says attempts in their target's dialect, and answers in the caller's.
+#[derive(Clone, Debug)]
+pub struct Translate<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S> Translate<S> {
+    pub(super) fn new(inner: S, config: Config) -> Self {
+        Self { inner, config: Arc::new(config) }
+    }
+}
+
+impl<S, ResBody> Service<Request<Attempt>> for Translate<S>
+where
+    S: Service<Request<Outgoing>, Response = Response<ResBody>>,
+    S::Error: Into<BoxError> + 'static,
+    S::Future: Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<BoxError>,
+{
+    type Response = Response<TranslatedBody<ResBody>>;
+    type Error = Fault;
+    type Future = ResponseFuture<ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.inner.poll_ready(cx).map_err(|error| Fault::from(error.into()))
+    }
+
+    fn call(&mut self, request: Request<Attempt>) -> ResponseFuture<ResBody> {
+        let (parts, attempt) = request.into_parts();
+        let (call, target) = (attempt.call.facts().clone(), attempt.target.clone());
+        let tally = attempt.call.tally().clone();
+        let map = self.config.map.as_ref().map(|map| map(&call));
+        let translated = translate(attempt, &self.config, map).and_then(|translated| {
+            let Translated { dialect, body, pipe, notes, losses } = translated;
+            let request = head::outgoing(parts, call.operation, call.dialect, dialect, &target, body)?;
+            Ok((request, Exchange { call, tally, dialect, pipe, notes, losses, config: self.config.clone() }))
+        });
+        match translated {
+            Ok((request, exchange)) => ResponseFuture(Box::pin(exchange.run(self.inner.call(request)))),
+            Err(fault) => ResponseFuture(Box::pin(async { Err(fault) })),
+        }
+    }
+}
+
+/// One request that is out.
+struct Exchange {
+    call: Arc<CallFacts>,
+    tally: Tally,
+    dialect: &'static dyn Dialect,
+    pipe: Box<dyn Pipe>,
+    notes: Arc<AnswerNotes>,
+    losses: Losses,
+    config: Arc<Config>,
+}
+
+impl Exchange {
+    async fn run<F, E, ResBody>(self, sent: F) -> Result<Response<TranslatedBody<ResBody>>, Fault>
+    where
+        F: Future<Output = Result<Response<ResBody>, E>>,
+        E: Into<BoxError>,
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let timeouts = self.notes.target.timeouts;
+        let start = Instant::now();
+        let total = start + timeouts.total;
+        // A whole answer's head comes when all of it is thought out.
+        let (head, late) = match self.call.stream {
+            true if timeouts.first_byte < timeouts.total => (start + timeouts.first_byte, Timeout::FirstByte),
+            _ => (total, Timeout::Total),
+        };
+        let response = match timeout_at(head, sent).await {
+            Ok(response) => response.map_err(|error| Fault::from(error.into()))?,
+            Err(_) => return Err(Fault::new(FaultKind::Timeout(late)).at(Phase::BeforeHead)),
+        };
+        let (parts, body) = response.into_parts();
+        self.notes.tally.head(parts.status.as_u16());
+        if !parts.status.is_success() {
+            return Err(refusal(self.dialect, &parts, body, total).await);
+        }
+        if let Some(encoding) = parts.headers.get(header::CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            // None was asked for.
+            return Err(foreign("a content encoding"));
+        }
+        let streamed = media_type(&parts.headers).is_some_and(|media| media.eq_ignore_ascii_case(b"text/event-stream"));
+        match (self.call.stream, streamed) {
+            (true, true) => self.stream(body, total).await,
+            (false, false) => self.whole(parts, body, total).await,
+            // An error object where a stream was asked for is an error; anything else is not what was asked for.
+            (true, false) => Err(refusal(self.dialect, &parts, body, total).await),
+            (false, true) => Err(foreign("a stream that was not asked for")),
+        }
+    }
+
+    /// A whole answer.
+    async fn whole<ResBody>(
+        mut self,
+        parts: response::Parts,
+        body: ResBody,
+        total: Instant,
+    ) -> Result<Response<TranslatedBody<ResBody>>, Fault>
+    where
+        ResBody: Body<Data = Bytes>,
+        ResBody::Error: Into<BoxError>,
+    {
+        let (body, end) = whole::collect(body, self.config.max_answer, total).await;
+        if let Err(fault) = end {
+            return Err(fault.at(Phase::BeforeCommit));
+        }
+        let _ = self.notes.committed.set(std::time::Instant::now());
+        let mut seen = Seen::default();
+        let slices = match self.pipe.whole(&body, &mut seen) {
+            Ok(slices) => slices,
+            Err(error) => {
+                let provider = &self.notes.target.provider.name;
+                tracing::warn!(%provider, %error, media_type = ?parts.headers.get(header::CONTENT_TYPE), "answer is not the provider's dialect");
+                return Err(protocol(error));
+            }
+        };
+        self.notes.tally.seen(&seen);
+        if let Some(error) = seen.error.take() {
+            return Err(in_band(error).at(Phase::BeforeCommit));
+        }
+        self.notes.tally.commit();
+        self.losses.extend(self.pipe.losses().clone());
+        self.tally.lost(std::mem::take(&mut self.losses));
+        self.notes.tally.end(Outcome::Complete, None);
+        let mut response = Response::new(TranslatedBody::whole(slices));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.annotate(seen.model.as_deref(), self.pipe.losses(), headers);
+        if let Some(usage) = seen.usage {
+            let cost = self.notes.tally.cost(&usage).total();
+            headers.extend(head::value(&cost.to_string()).map(|value| (head::X_GATEWAY_COST_USD, value)));
+        }
+        Ok(response)
+    }
+
+    /// A streamed answer: resolves at the commit point.
+    async fn stream<ResBody>(mut self, body: ResBody, total: Instant) -> Result<Response<TranslatedBody<ResBody>>, Fault>
+    where
+        ResBody: Body<Data = Bytes> + Send + 'static,
+        ResBody::Error: Into<BoxError>,
+    {
+        let losses = std::mem::take(&mut self.losses);
+        let stream = StreamBody::new(body, self.pipe, self.notes.clone(), self.tally.clone(), total, &self.config);
+        stream.committed(self.config.hold).await?;
+        self.tally.lost(losses.clone());
+        let (model, answer_losses) = stream.so_far();
+        let mut response = Response::new(TranslatedBody::stream(stream));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        annotate(&self.notes, model.as_deref(), head::all_losses(&losses, &answer_losses), headers);
+        Ok(response)
+    }
+
+    fn annotate(&self, model: Option<&str>, answer: &Losses, headers: &mut HeaderMap) {
+        annotate(&self.notes, model, head::all_losses(&self.losses, answer), headers);
+    }
+}
+
+/// What the provider's error answer means.
+async fn refusal<B>(dialect: &'static dyn Dialect, parts: &response::Parts, body: B, total: Instant) -> Fault
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    const LONGEST: usize = 64 << 10;
+    const PATIENCE: Duration = Duration::from_secs(10);
+    if parts.status.is_redirection() {
+        // Never followed: it may lead anywhere.
+        return foreign("a redirection");
+    }
+    // What came of it is what can be told.
+    let (body, _) = whole::collect(body, LONGEST, total.min(Instant::now() + PATIENCE)).await;
+    let status = if parts.status.is_success() { StatusCode::BAD_GATEWAY } else { parts.status };
+    dialect.decode_fault(status, &parts.headers, &body).at(Phase::BeforeCommit)
+}
+
+fn foreign(what: &str) -> Fault {
+    protocol(StreamError::malformed(format!("the provider sent {what}")))
+}
+
+const X_ACCEL_BUFFERING: http::HeaderName = http::HeaderName::from_static("x-accel-buffering");
+
+/// Writes the headers that every answer has.
+fn annotate<'l>(notes: &AnswerNotes, model: Option<&str>, losses: impl Iterator<Item = &'l Lost>, headers: &mut HeaderMap) {
+    let target = &notes.target;
+    headers.extend(head::value(target.provider.name.as_str()).map(|value| (head::X_GATEWAY_PROVIDER, value)));
+    headers.extend(head::value(model.unwrap_or(&target.model)).map(|value| (head::X_GATEWAY_MODEL, value)));
+    headers.insert(head::X_GATEWAY_ATTEMPTS, notes.attempt.into());
+    let now = std::time::Instant::now();
+    let (before, with) = (notes.sent.saturating_duration_since(notes.call.started), now.saturating_duration_since(notes.sent));
+    let timing = format!("gateway;dur={}, provider;dur={}", millis(before), millis(with));
+    headers.extend(head::value(&timing).map(|value| (head::SERVER_TIMING, value)));
+    head::tell_losses(losses, headers);
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    value.split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
+}
+
+/// The provider's answer is not its dialect.
+pub(super) fn protocol(error: StreamError) -> Fault {
+    Fault::new(FaultKind::Upstream(Failure::Protocol)).at(Phase::BeforeCommit).with_source(error)
+}
+
+/// An error inside a 200.
+pub(super) fn in_band(error: UpstreamError) -> Fault {
+    let status = error.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
+    Fault::new(upstream::kind_of(status)).with_upstream(error)
+}
+
+/// How a stream that ended cleanly was told.
+pub(super) fn told(end: End) -> Result<(), Fault> {
+    match end {
+        End::Complete => Ok(()),
+        End::Truncated => Err(Fault::new(FaultKind::Truncated)),
+    }
+}
+
+/// The future of [`Translate`].
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<ResBody>(Pin<Box<dyn Future<Output = Result<Response<TranslatedBody<ResBody>>, Fault>> + Send>>);
+
+impl<ResBody> Future for ResponseFuture<ResBody> {
+    type Output = Result<Response<TranslatedBody<ResBody>>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<ResBody> fmt::Debug for ResponseFuture<ResBody> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}

@@ -1,0 +1,123 @@
+//! Whole answers, and the body that is either.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, timeout_at};
+use tower::BoxError;
+
+use super::{StreamBody, service::protocol};
+use crate::{
+    dialect::{StreamError, StreamErrorKind},
+    fault::{Failure, Fault, FaultKind, Timeout},
+};
+
+/// Reads `body` up to `limit`: what came, and how it ended.
+pub(super) async fn collect<B>(body: B, limit: usize, deadline: Instant) -> (Bytes, Result<(), Fault>)
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(body);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let expected = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(limit);
+    let read = async {
+        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
+            if first.len() + rest.len() + data.len() > limit {
+                let message = format!("the answer is larger than {limit} bytes");
+                return Err(protocol(StreamError { kind: StreamErrorKind::TooLarge, message }));
+            }
+            if first.is_empty() && rest.is_empty() {
+                first = data;
+            } else {
+                if rest.is_empty() {
+                    rest.reserve(expected.max(first.len() + data.len()));
+                    rest.extend_from_slice(&std::mem::take(&mut first));
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+        Ok(())
+    };
+    let end = timeout_at(deadline, read).await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Timeout(Timeout::Total))));
+    (if rest.is_empty() { first } else { rest.freeze() }, end)
+}
+
+/// An error of the provider's body: the connection broke, unless it is one of ours.
+pub(super) fn broken(error: BoxError) -> Fault {
+    let fault = Fault::from(error);
+    match fault.kind() {
+        FaultKind::Internal | FaultKind::BodyTruncated | FaultKind::Cancelled => {
+            Fault::new(FaultKind::Upstream(Failure::Connection)).with_source(fault)
+        }
+        _ => fault,
+    }
+}
+
+pin_project! {
+    /// The body of a translated answer.
+    #[derive(Debug)]
+    pub struct TranslatedBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = KindProj]
+    enum Kind<B> {
+        Whole { slices: VecDeque<Bytes> },
+        Stream { #[pin] body: StreamBody<B> },
+    }
+}
+
+impl<B> TranslatedBody<B> {
+    pub(super) fn whole(slices: Vec<Bytes>) -> Self {
+        let slices = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
+        Self { kind: Kind::Whole { slices } }
+    }
+
+    pub(super) fn stream(body: StreamBody<B>) -> Self {
+        Self { kind: Kind::Stream { body } }
+    }
+}
+
+impl<B> Body for TranslatedBody<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match self.project().kind.project() {
+            KindProj::Whole { slices } => Poll::Ready(slices.pop_front().map(|slice| Ok(Frame::data(slice)))),
+            KindProj::Stream { body } => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole { slices } => slices.is_empty(),
+            Kind::Stream { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole { slices } => SizeHint::with_exact(slices.iter().map(|slice| slice.len() as u64).sum()),
+            Kind::Stream { body } => body.size_hint(),
+        }
+    }
+}
