@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod fault;
 pub mod normalize;
 pub mod retry;
+pub mod route;
 pub mod stage;
 pub mod store;
 pub mod translate;

@@ -1,0 +1,129 @@
+//! From a call to a plan. Pure.
+
+use std::sync::Arc;
+
+use super::Strategy;
+use crate::{
+    catalog::{Catalog, Meter, Rate, Resolution, Suffix, Target},
+    fault::{Fault, FaultKind},
+    stage::{CallFacts, Operation, Plan, Preferences, Principal, Scopes, Sort},
+};
+
+/// Plans `call` for `principal`.
+///
+/// # Errors
+/// Unknown, not allowed, or nobody left.
+pub(super) fn plan(catalog: &Catalog, strategy: &dyn Strategy, call: &CallFacts, principal: Option<&Principal>) -> Result<Plan, Fault> {
+    let wishes = &call.preferences;
+    let scopes = principal.map(Principal::scopes);
+    let allowed = |allowed: bool, what: &dyn Fn() -> String| {
+        if allowed { Ok(()) } else { Err(Fault::new(FaultKind::NotAllowed { what: what() })) }
+    };
+    if let Some(scopes) = scopes {
+        allowed(scopes.allows_operation(call.operation), &|| call.operation.name().to_owned())?;
+    }
+    let mut targets: Vec<Arc<Target>> = Vec::new();
+    for (at, name) in std::iter::once(&call.model).chain(&wishes.models).enumerate() {
+        let found = catalog.resolve(name).ok_or_else(|| match at {
+            0 => FaultKind::UnknownModel { model: name.clone() }.into(),
+            _ => Fault::invalid(format!("/models/{}", at - 1), format!("model `{}` is not known here", printable(name))),
+        })?;
+        if let Some(scopes) = scopes {
+            allowed(scopes.allows_model(&found.model.id), &|| format!("model `{}`", found.model.id))?;
+        }
+        let mut own = found.model.targets.clone();
+        strategy.order(call, &found.model, &mut own);
+        let mut own = filtered(own, &found, call, scopes)?;
+        sort(&mut own, wishes, found.suffix);
+        targets.extend(own.into_iter().filter(|target| !targets.iter().any(|known| Arc::ptr_eq(known, target))).collect::<Vec<_>>());
+    }
+    if !wishes.order.is_empty() {
+        // A stable sort: providers that are not named stay behind those that are, in their own order.
+        let rank = |target: &Arc<Target>| wishes.order.iter().position(|name| name == target.provider.name.as_str());
+        targets.sort_by_key(|target| rank(target).map_or((1, 0), |rank| (0, rank)));
+    }
+    if targets.is_empty() {
+        return Err(nobody(call));
+    }
+    Ok(Plan { targets, fallbacks: wishes.allow_fallbacks.unwrap_or(true) })
+}
+
+/// The targets that can answer, may be used, and are wished for.
+fn filtered(targets: Vec<Arc<Target>>, found: &Resolution, call: &CallFacts, scopes: Option<&Scopes>) -> Result<Vec<Arc<Target>>, Fault> {
+    let wishes = &call.preferences;
+    let able = |target: &Arc<Target>| match call.operation {
+        Operation::Chat => !target.provider.dialects.is_empty(),
+        _ => target.provider.openai_operations,
+    };
+    let able: Vec<_> = targets.into_iter().filter(able).collect();
+    if able.is_empty() {
+        let message = format!("no provider of this model offers {}", call.operation.name());
+        return Err(Fault::invalid("/model", message));
+    }
+    let permitted: Vec<_> = match scopes {
+        Some(scopes) => able.into_iter().filter(|target| scopes.allows_provider(&target.provider.name)).collect(),
+        None => able,
+    };
+    if permitted.is_empty() {
+        return Err(FaultKind::NotAllowed { what: format!("any provider of model `{}`", found.model.id) }.into());
+    }
+    let named = |names: &[String], target: &Target| names.iter().any(|name| name == target.provider.name.as_str());
+    let mut kept = Vec::with_capacity(permitted.len());
+    for target in permitted {
+        let free = found.suffix != Some(Suffix::Free) || costs_nothing(&target);
+        let only = wishes.only.is_empty() || named(&wishes.only, &target);
+        if free && only && !named(&wishes.ignore, &target) && affordable(&target, wishes)? {
+            kept.push(target);
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether `target` is within the caller's highest prices; one without a price is not.
+fn affordable(target: &Target, wishes: &Preferences) -> Result<bool, Fault> {
+    for (name, most) in &wishes.max_price {
+        let path = || format!("/provider/max_price/{name}");
+        let meter: Meter = name.parse().map_err(|()| Fault::invalid(path(), "no such meter"))?;
+        let most = Rate::parse(most, meter).map_err(|error| Fault::invalid(path(), error.to_string()))?;
+        if rate(target, meter).is_none_or(|rate| rate > most) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A target's rate for a small call.
+fn rate(target: &Target, meter: Meter) -> Option<Rate> {
+    target.price.as_ref()?.tier(0)?.rate_of(meter)
+}
+
+fn costs_nothing(target: &Target) -> bool {
+    [Meter::Input, Meter::Output].into_iter().all(|meter| rate(target, meter) == Some(Rate(0)))
+}
+
+/// Orders by what the caller or the name's suffix wishes.
+fn sort(targets: &mut [Arc<Target>], wishes: &Preferences, suffix: Option<Suffix>) {
+    if wishes.sort == Some(Sort::Price) || suffix == Some(Suffix::Cheap) {
+        // An answer is mostly a third of what is asked; what has no price comes last.
+        let blend =
+            |target: &Arc<Target>| Some(rate(target, Meter::Input)?.0.saturating_mul(3).saturating_add(rate(target, Meter::Output)?.0));
+        targets.sort_by_key(|target| blend(target).map_or((true, 0), |price| (false, price)));
+    }
+}
+
+/// Says which wish left nobody.
+fn nobody(call: &CallFacts) -> Fault {
+    let wishes = &call.preferences;
+    let path = match wishes {
+        _ if !wishes.only.is_empty() => "/provider/only",
+        _ if !wishes.ignore.is_empty() => "/provider/ignore",
+        _ if !wishes.max_price.is_empty() => "/provider/max_price",
+        _ => "/model",
+    };
+    Fault::invalid(path, "leaves no provider to answer")
+}
+
+/// A name of the caller's for a message: short, and of printable characters.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(128).collect()
+}
