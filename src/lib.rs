@@ -11,3 +11,4 @@ pub mod route;
 pub mod stage;
 pub mod store;
 pub mod translate;
+pub mod transport;
