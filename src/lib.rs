@@ -3,6 +3,8 @@
 
 pub mod auth;
 pub mod catalog;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod dialect;
 pub mod fault;
 pub mod normalize;
