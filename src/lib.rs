@@ -10,6 +10,7 @@ pub mod fault;
 pub mod normalize;
 pub mod retry;
 pub mod route;
+pub mod meter;
 pub mod stage;
 pub mod store;
 pub mod translate;

@@ -1,0 +1,138 @@
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tower::BoxError;
+
+use super::{fold::Cause, future::panicked, layer::Drain, recorder::Recorder};
+use crate::fault::{Fault, Phase};
+
+/// An answer's body, watched until it ends, fails or is dropped. Its bytes, size and trailers are the inner body's.
+pub struct MeteredBody<B> {
+    // `None` once there is nothing more to read.
+    watched: Option<Watched<B>>,
+    drain: Option<(Drain, Spawn<B>)>,
+}
+
+/// A body and the record it owes.
+struct Watched<B> {
+    inner: Pin<Box<B>>,
+    recorder: Recorder,
+    /// Whether the caller has left.
+    left: bool,
+}
+
+/// Reads a body on, in a task of its own. A function, so that only the one who makes it must know that `B` can be sent.
+type Spawn<B> = fn(Watched<B>, Drain);
+
+impl<B> MeteredBody<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    pub(super) fn new(body: B, mut recorder: Recorder, drain: Option<Drain>) -> Self {
+        // A whole answer was read below: its end is known before its first byte is handed out. An empty body is never
+        // polled.
+        if recorder.outcome().is_some() || body.is_end_stream() {
+            recorder.finish(Cause::Told, None);
+        }
+        let watched = Some(Watched { inner: Box::pin(body), recorder, left: false });
+        Self { watched, drain: drain.map(|drain| (drain, spawn::<B> as Spawn<B>)) }
+    }
+}
+
+impl<B> Watched<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let inner = self.inner.as_mut();
+        let next = match catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx))) {
+            Ok(poll) => ready!(poll).map(|frame| frame.map_err(|error| Fault::from(error.into()))),
+            Err(_) => Some(Err(panicked().at(Phase::AfterCommit))),
+        };
+        let told = if self.left { Cause::Drained } else { Cause::Told };
+        match &next {
+            // Written before this frame is handed out, if it is the last: the provider's own end came with it, or hyper
+            // will trust `is_end_stream` and not ask for the final `None`.
+            Some(Ok(_)) if self.recorder.is_open() && (self.recorder.outcome().is_some() || self.inner.is_end_stream()) => {
+                self.recorder.finish(told, None);
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) if self.left => self.recorder.finish(told, None),
+            Some(Err(fault)) => self.recorder.finish(Cause::Fault(fault), None),
+            None => self.recorder.finish(told, None),
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl<B> Body for MeteredBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let Some(watched) = &mut self.watched else { return Poll::Ready(None) };
+        let next = ready!(watched.poll_frame(cx));
+        // After an error a body is not asked again: one that panicked must not be.
+        if !matches!(next, Some(Ok(_))) {
+            self.watched = None;
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.watched.as_ref().is_none_or(|watched| watched.inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.watched.as_ref().map_or_else(|| SizeHint::with_exact(0), |watched| watched.inner.size_hint())
+    }
+}
+
+impl<B> Drop for MeteredBody<B> {
+    fn drop(&mut self) {
+        if let (Some(watched), Some((drain, spawn))) = (self.watched.take(), self.drain)
+            && watched.recorder.is_open()
+        {
+            spawn(watched, drain);
+        }
+    }
+}
+
+impl<B> std::fmt::Debug for MeteredBody<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MeteredBody").finish_non_exhaustive()
+    }
+}
+
+/// Reads `watched` on within the bounds of `drain`. Without a runtime, dropping it records that the caller left.
+fn spawn<B>(mut watched: Watched<B>, drain: Drain)
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    watched.left = true;
+    let read = async move {
+        let mut left = drain.bytes;
+        while watched.recorder.is_open() {
+            let Some(Ok(frame)) = poll_fn(|cx| watched.poll_frame(cx)).await else { break };
+            match left.checked_sub(frame.data_ref().map_or(0, |data| data.len() as u64)) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    runtime.spawn(tokio::time::timeout(drain.time, read));
+}

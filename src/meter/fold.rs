@@ -1,0 +1,224 @@
+//! From what was noted while a call ran to its record.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{AttemptRecord, PricingLine, Record, RecordedUsage, UsageSource, estimate};
+use crate::{
+    catalog::{Cost, CostLine, Picodollars, Price},
+    dialect::{Losses, Seen, Usage},
+    fault::{Fault, FaultKind},
+    stage::{AttemptEntry, CallFacts, Outcome, Principal},
+};
+
+/// Everything that a record is made of.
+pub(super) struct Books<'a> {
+    pub(super) call: &'a CallFacts,
+    pub(super) principal: &'a Principal,
+    pub(super) prompt_tokens: u64,
+    /// The status of the answer's head, if one was given.
+    pub(super) status: Option<u16>,
+    pub(super) attempts: Vec<AttemptEntry>,
+    pub(super) losses: Losses,
+    /// What the meter itself saw, where no layer below reports to the tally.
+    pub(super) observed: Option<Observed>,
+    pub(super) ended: Instant,
+    pub(super) cause: Cause<'a>,
+}
+
+/// What ended a call.
+#[derive(Clone, Copy)]
+pub(super) enum Cause<'a> {
+    /// The answer is told.
+    Told,
+    /// The caller left, or a shutdown ended it.
+    Left,
+    /// The caller left, and the rest of the answer was read without it.
+    Drained,
+    /// An error.
+    Fault(&'a Fault),
+}
+
+/// An answer that the meter read itself.
+pub(super) struct Observed {
+    pub(super) seen: Seen,
+    /// How it ended, where its bytes tell.
+    pub(super) outcome: Option<Outcome>,
+    pub(super) price: Option<Arc<Price>>,
+}
+
+impl Books<'_> {
+    /// The record.
+    pub(super) fn fold(self) -> Record {
+        let Self { call, principal, ended, .. } = self;
+        let outcome = self.outcome();
+        let (fault, error_origin) = self.blame(outcome);
+        let mut bill = Bill::default();
+        let attempts: Vec<_> = self.attempts.iter().map(|entry| self.attempt(entry, outcome, &mut bill)).collect();
+        if let Some(observed) = &self.observed {
+            bill.add(self.usage(&observed.seen, outcome, self.status, true), observed.price.as_deref());
+        }
+        let winner = self.attempts.iter().rev().find(|entry| entry.committed.is_some()).or(self.attempts.last());
+        let seen = winner.map(|entry| &entry.seen).or(self.observed.as_ref().map(|observed| &observed.seen));
+        let committed = winner.and_then(|entry| entry.committed);
+        let finished = winner.and_then(|entry| entry.ended).unwrap_or(ended);
+        let generation = committed.map(|committed| finished.saturating_duration_since(committed));
+        let latency = ended.saturating_duration_since(call.started);
+        let waited: Duration = self.attempts.iter().map(|entry| took(entry, ended)).sum();
+        let mut metadata = principal.metadata().clone();
+        metadata.extend(call.preferences.metadata.clone());
+        Record {
+            request_id: call.id.clone(),
+            workspace_id: principal.workspace().into(),
+            key_id: principal.key().cloned(),
+            app: call.app.clone(),
+            endpoint: call.operation.name(),
+            dialect: call.dialect.name(),
+            model_requested: call.model.clone(),
+            model: winner.map(|entry| entry.target.id.clone()),
+            provider: winner.map(|entry| entry.target.provider.name.clone()),
+            provider_model: seen.and_then(|seen| seen.model.clone()).or(winner.map(|entry| entry.target.model.to_string())),
+            native_response_id: seen.and_then(|seen| seen.id.clone()),
+            stream: call.stream,
+            status_code: match self.cause {
+                Cause::Fault(fault) => self.status.or(Some(call.dialect.fault_status(fault).as_u16())),
+                _ => self.status,
+            },
+            success: outcome == Outcome::Complete && self.status.is_none_or(|status| status < 400),
+            outcome,
+            fault,
+            error_origin,
+            finish_reason: seen.and_then(|seen| seen.finish_reason.clone()),
+            usage: bill.usage,
+            cost_nanos: bill.total().nanos(),
+            currency: "USD",
+            pricing_lines: bill.lines.into_iter().map(PricingLine).collect(),
+            latency_ms: millis(latency),
+            ttft_ms: committed.map(|committed| millis(committed.saturating_duration_since(call.started))),
+            generation_ms: generation.map(millis),
+            gateway_ms: millis(latency.saturating_sub(waited)),
+            throughput_tps: generation.and_then(|generation| per_second(bill.usage.counts.output, generation)),
+            attempts,
+            losses: self.losses,
+            metadata,
+            created_at: call.created,
+            calls: 1,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        // Once there is a head, the last attempt is the one that answers, and what it says of its end is the truth.
+        let told = match &self.observed {
+            Some(observed) => observed.outcome,
+            None => self.attempts.last().and_then(|entry| entry.outcome),
+        };
+        let told = told.filter(|_| self.status.is_some());
+        match (self.cause, told) {
+            (Cause::Drained, _) => Outcome::Cancelled,
+            (Cause::Fault(_), Some(Outcome::Complete)) => Outcome::Failed,
+            (_, Some(told)) => told,
+            (Cause::Told, None) if self.status.is_some_and(|status| status >= 400) => Outcome::Failed,
+            // A stream that ends without its dialect's end broke off, however clean the connection's end was.
+            (Cause::Told, None) if !self.attempts.is_empty() && self.call.stream => Outcome::Truncated,
+            (Cause::Told, None) => Outcome::Complete,
+            (Cause::Left, None) => Outcome::Cancelled,
+            (Cause::Fault(fault), None) => match fault.kind() {
+                FaultKind::Cancelled => Outcome::Cancelled,
+                FaultKind::Truncated => Outcome::Truncated,
+                _ => Outcome::Failed,
+            },
+        }
+    }
+
+    /// What went wrong, and whose doing it was.
+    fn blame(&self, outcome: Outcome) -> (Option<&'static str>, Option<&'static str>) {
+        let attempt = || self.attempts.last().and_then(|entry| entry.fault.as_ref()).map(|fault| fault.fault);
+        match (self.cause, outcome) {
+            (Cause::Fault(fault), _) => (Some(fault.code()), Some(fault.verdict().origin)),
+            (_, Outcome::Complete) => (None, None),
+            (_, Outcome::Cancelled) => (Some("cancelled"), Some("user")),
+            (_, Outcome::Truncated) => (Some(attempt().unwrap_or("truncated")), Some("provider")),
+            (_, Outcome::Failed) => (Some(attempt().unwrap_or("upstream_status")), Some("provider")),
+        }
+    }
+
+    fn attempt(&self, entry: &AttemptEntry, outcome: Outcome, bill: &mut Bill) -> AttemptRecord {
+        let outcome = entry.outcome.unwrap_or(outcome);
+        let fault = entry.fault.as_ref().map(|fault| fault.fault);
+        let unreached = matches!(fault, Some("connect" | "connect_timeout"));
+        let usage = self.usage(&entry.seen, outcome, entry.status, !unreached);
+        let cost = bill.add(usage, entry.target.price.as_deref());
+        AttemptRecord {
+            provider: entry.target.provider.name.clone(),
+            model: entry.target.model.to_string(),
+            status: entry.status,
+            fault,
+            usage,
+            cost_nanos: cost.nanos(),
+            latency_ms: millis(took(entry, self.ended)),
+            outcome,
+        }
+    }
+
+    /// What an attempt used, and how that is known.
+    fn usage(&self, seen: &Seen, outcome: Outcome, status: Option<u16>, reached: bool) -> RecordedUsage {
+        // An absurd count is no count.
+        let reported = seen.usage.filter(|usage| !{ *usage }.clamp());
+        let refused = status.is_some_and(|status| status >= 400) || (seen.error.is_some() && !seen.content);
+        match reported {
+            Some(counts) if outcome == Outcome::Complete || seen.finished => RecordedUsage { counts, source: UsageSource::Reported },
+            Some(counts) => {
+                let counts = Usage { output: counts.output.max(estimate::output_tokens(seen)), ..counts };
+                RecordedUsage { counts, source: UsageSource::Partial }
+            }
+            None if refused || !reached => RecordedUsage::default(),
+            None => RecordedUsage { counts: estimate::usage(self.call, self.prompt_tokens, seen), source: UsageSource::Estimated },
+        }
+    }
+}
+
+/// The running sum of the attempts' entries.
+#[derive(Default)]
+struct Bill {
+    usage: RecordedUsage,
+    lines: Vec<CostLine>,
+}
+
+impl Bill {
+    fn add(&mut self, usage: RecordedUsage, price: Option<&Price>) -> Picodollars {
+        self.usage = self.usage.plus(usage);
+        let cost = Cost::of(&usage.counts, price);
+        for line in &cost.lines {
+            match self.lines.iter_mut().find(|known| (known.meter, known.rate) == (line.meter, line.rate)) {
+                Some(known) => {
+                    known.quantity = known.quantity.saturating_add(line.quantity);
+                    known.amount = known.amount + line.amount;
+                }
+                None => self.lines.push(*line),
+            }
+        }
+        cost.total()
+    }
+
+    fn total(&self) -> Picodollars {
+        self.lines.iter().map(|line| line.amount).sum()
+    }
+}
+
+fn took(entry: &AttemptEntry, now: Instant) -> Duration {
+    entry.ended.unwrap_or(now).saturating_duration_since(entry.started)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// To two decimal places; nothing for what took no measurable time.
+fn per_second(count: u64, duration: Duration) -> Option<f64> {
+    let micros = u64::try_from(duration.as_micros()).ok().filter(|micros| *micros >= 1_000)?;
+    let hundredths = count.checked_mul(100_000_000)? / micros;
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people, not money")]
+    Some(hundredths as f64 / 100.0)
+}
