@@ -101,7 +101,7 @@ impl Books<'_> {
             gateway_ms: millis(latency.saturating_sub(waited)),
             throughput_tps: generation.and_then(|generation| per_second(bill.usage.counts.output, generation)),
             attempts,
-            losses: self.losses,
+            losses: once(self.losses),
             metadata,
             created_at: call.created,
             calls: 1,
@@ -138,7 +138,8 @@ impl Books<'_> {
         match (self.cause, outcome) {
             (Cause::Fault(fault), _) => (Some(fault.code()), Some(fault.verdict().origin)),
             (_, Outcome::Complete) => (None, None),
-            (_, Outcome::Cancelled) => (Some("cancelled"), Some("user")),
+            // An attempt that has a fault was cancelled by us: a shutdown.
+            (_, Outcome::Cancelled) => (Some("cancelled"), Some(if attempt().is_some() { "gateway" } else { "user" })),
             (_, Outcome::Truncated) => (Some(attempt().unwrap_or("truncated")), Some("provider")),
             (_, Outcome::Failed) => (Some(attempt().unwrap_or("upstream_status")), Some("provider")),
         }
@@ -205,6 +206,13 @@ impl Bill {
     fn total(&self) -> Picodollars {
         self.lines.iter().map(|line| line.amount).sum()
     }
+}
+
+/// Each loss once: a stream reports those it has so far again and again.
+fn once(losses: Losses) -> Losses {
+    let mut unique = Losses::default();
+    losses.iter().for_each(|lost| unique.report_at(lost.loss, lost.path.clone()));
+    unique
 }
 
 fn took(entry: &AttemptEntry, now: Instant) -> Duration {

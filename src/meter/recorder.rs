@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -19,7 +19,13 @@ use crate::{
 };
 
 /// Owes the ledger one record. [`finish`](Self::finish) pays it; dropping it unpaid says that the caller left.
-pub(super) struct Recorder(Option<Box<Owed>>);
+pub(super) struct Recorder {
+    debt: Arc<Debt>,
+    tally: Tally,
+}
+
+/// What is owed; shared with the tally, whose watchdog may close the books of an answer that nobody polls.
+struct Debt(Mutex<Option<Box<Owed>>>);
 
 struct Owed {
     ledger: Arc<dyn Ledger>,
@@ -30,8 +36,9 @@ struct Owed {
     status: Option<u16>,
 }
 
-/// Passes attempts on to the ledger.
+/// The tally's way to the ledger.
 struct Admission {
+    debt: Arc<Debt>,
     ledger: Arc<dyn Ledger>,
     principal: Principal,
     prompt_tokens: u64,
@@ -42,42 +49,55 @@ impl Recorder {
     pub(super) fn open(ledger: Arc<dyn Ledger>, call: Call, extensions: &Extensions) -> (Self, Call) {
         let principal = extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous);
         let prompt_tokens = estimate::prompt_tokens(call.payload());
-        let tally = Tally::new(Admission { ledger: ledger.clone(), principal: principal.clone(), prompt_tokens });
-        let facts = call.facts().clone();
-        let owed = Owed { ledger, call: facts, principal, tally: tally.clone(), prompt_tokens, status: None };
-        (Self(Some(Box::new(owed))), call.with_tally(tally))
+        let debt = Arc::new(Debt(Mutex::new(None)));
+        let admission = Admission { debt: debt.clone(), ledger: ledger.clone(), principal: principal.clone(), prompt_tokens };
+        let tally = Tally::new(admission);
+        let owed = Owed { ledger, call: call.facts().clone(), principal, tally: tally.clone(), prompt_tokens, status: None };
+        // The debt, the tally and the admission hold each other until it is paid, which dropping the recorder does.
+        *debt.lock() = Some(Box::new(owed));
+        (Self { debt, tally: tally.clone() }, call.with_tally(tally))
     }
 
     /// Notes the answer's head.
     pub(super) fn head(&mut self, status: StatusCode) {
-        if let Some(owed) = &mut self.0 {
+        if let Some(owed) = &mut *self.debt.lock() {
             owed.status = Some(status.as_u16());
         }
     }
 
     /// Whether the record is still owed.
     pub(super) fn is_open(&self) -> bool {
-        self.0.is_some()
+        self.debt.lock().is_some()
     }
 
     /// How the last attempt ended, if it has.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        self.0.as_ref().and_then(|owed| owed.tally.outcome())
+        self.tally.outcome()
     }
 
     /// Gives the ledger its record. Only the first call counts.
     pub(super) fn finish(&mut self, cause: Cause<'_>, observed: Option<Observed>) {
-        let Some(owed) = self.0.take() else { return };
-        let id = owed.call.id.clone();
-        if catch_unwind(AssertUnwindSafe(|| owed.settle(cause, observed))).is_err() {
-            tracing::error!(generation = %id, "the ledger panicked: this call's record may be lost");
-        }
+        self.debt.pay(cause, observed);
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.finish(Cause::Left, None);
+        self.debt.pay(Cause::Left, None);
+    }
+}
+
+impl Debt {
+    fn pay(&self, cause: Cause<'_>, observed: Option<Observed>) {
+        let Some(owed) = self.lock().take() else { return };
+        let id = owed.call.id.clone();
+        if catch_unwind(AssertUnwindSafe(|| owed.settle(cause, observed))).is_err() {
+            tracing::error!(generation = %id, "the ledger panicked: this call's record may be lost");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Owed>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,5 +125,9 @@ impl Begin for Admission {
         let intended = Intended { intent, principal: &self.principal, estimate };
         let admitted = catch_unwind(AssertUnwindSafe(|| self.ledger.intend(&intended)));
         Box::pin(std::future::ready(admitted.unwrap_or_else(|_| Err(Fault::new(FaultKind::LedgerUnavailable)))))
+    }
+
+    fn close(&self) {
+        self.debt.pay(Cause::Left, None);
     }
 }

@@ -26,12 +26,14 @@ async fn streamed(request: Request<Call>) -> Result<Response<Script>, Fault> {
     let tally = call.tally().begin(call.facts(), &target("one", "1", "2"), 1).await?;
     tally.head(200);
     tally.commit();
+    let mut all = Box::new(seen(Some(usage(90, 25)), 100));
+    (all.finished, all.ended) = (true, true);
     Ok(Response::new(script([
-        Step::Report(tally.clone(), seen(None, 40), None, "a"),
+        Step::Report(tally.clone(), Box::new(seen(None, 40)), None, "a"),
         Step::Pending,
-        Step::Report(tally.clone(), seen(Some(usage(90, 1)), 80), None, "b"),
+        Step::Report(tally.clone(), Box::new(seen(Some(usage(90, 1)), 80)), None, "b"),
         Step::Pending,
-        Step::Report(tally, Seen { finished: true, ended: true, ..seen(Some(usage(90, 25)), 100) }, Some(Outcome::Complete), "c"),
+        Step::Report(tally, all, Some(Outcome::Complete), "c"),
         Step::Pending,
     ])))
 }
@@ -175,7 +177,7 @@ async fn an_unfinished_stream_that_ends_cleanly_is_truncated() {
     let cut = service_fn(|request: Request<Call>| async move {
         let call = request.into_body();
         let tally = call.tally().begin(call.facts(), &target("one", "1", "2"), 1).await?;
-        Ok::<_, Fault>(Response::new(script([Step::Report(tally, seen(None, 4), None, "half")])))
+        Ok::<_, Fault>(Response::new(script([Step::Report(tally, Box::new(seen(None, 4)), None, "half")])))
     });
     let response = MeterLayer::new(ledger.clone()).layer(cut).oneshot(call(true)).await.unwrap();
     response.into_body().collect().await.unwrap();
@@ -316,4 +318,27 @@ async fn draining_ends_in_time() {
     let before = tokio::time::Instant::now();
     assert_eq!(records.recv().await.unwrap().outcome, Outcome::Cancelled);
     assert_eq!(before.elapsed().as_secs(), 5);
+}
+
+#[tokio::test]
+async fn a_watchdog_settles_an_answer_that_nobody_polls() {
+    let ledger = MemoryLedger::default();
+    let (sent, mut tallies) = tokio::sync::mpsc::unbounded_channel();
+    let stuck = service_fn(move |request: Request<Call>| {
+        let sent = sent.clone();
+        async move {
+            let call = request.into_body();
+            let tally = call.tally().begin(call.facts(), &target("one", "1", "2"), 1).await?;
+            tally.head(200);
+            sent.send((call.tally().clone(), tally)).unwrap();
+            Ok::<_, Fault>(Response::new(script([Step::Stall])))
+        }
+    });
+    let response = MeterLayer::new(ledger.clone()).layer(stuck).oneshot(call(true)).await.unwrap();
+    let (tally, attempt) = tallies.recv().await.unwrap();
+    attempt.end(Outcome::Truncated, Some(&Fault::new(FaultKind::Timeout(Timeout::WriteStall))));
+    tally.close();
+    assert_eq!((one(&ledger).outcome, one(&ledger).fault), (Outcome::Truncated, Some("write_stall")));
+    drop(response);
+    one(&ledger);
 }

@@ -80,14 +80,16 @@ fn usage(input: u64, output: u64) -> Usage {
 }
 
 fn seen(usage: Option<Usage>, output_bytes: u64) -> Seen {
-    Seen { usage, output_bytes, content: output_bytes > 0, ..Seen::default() }
+    let mut seen = Seen::default();
+    (seen.usage, seen.output_bytes, seen.content) = (usage, output_bytes, output_bytes > 0);
+    seen
 }
 
 /// What a scripted body does at a poll.
 enum Step {
     Data(&'static str),
     /// Reports to the tally, as translate does while it reads, then gives data.
-    Report(AttemptTally, Seen, Option<Outcome>, &'static str),
+    Report(AttemptTally, Box<Seen>, Option<Outcome>, &'static str),
     Pending,
     /// Stays pending for good.
     Stall,

@@ -65,12 +65,8 @@ async fn us_27_no_usage_is_an_estimate_and_not_a_silent_zero() {
 
 #[tokio::test]
 async fn the_record_has_these_members_in_this_order() {
-    let seen = Seen {
-        id: Some("chatcmpl-1".into()),
-        model: Some("gpt-1-2026".into()),
-        finish_reason: Some("stop".into()),
-        ..seen(Some(Usage { cache_read: 800, reasoning: 3, ..usage(200, 100) }), 400)
-    };
+    let mut seen = seen(Some(Usage { cache_read: 800, reasoning: 3, ..usage(200, 100) }), 400);
+    (seen.id, seen.model, seen.finish_reason) = (Some("chatcmpl-1".into()), Some("gpt-1-2026".into()), Some("stop".into()));
     let record = recorded(target("one", "3.00", "15.00"), seen).await;
     let json = serde_json::to_string(&record).unwrap();
     let members = "request_id workspace_id key_id app endpoint dialect model_requested model provider provider_model native_response_id \
