@@ -34,11 +34,14 @@ pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry")
 /// | `allow` | 405 |
 /// | `www-authenticate` | 401 |
 /// | `x-should-retry: false` | the attempts are spent, or the same request cannot fare better |
+///
+/// The response's extensions hold the [`Fault`], for logs and metrics.
 pub fn fault_response(dialect: &dyn Dialect, fault: &Fault, id: &GenerationId) -> Response<Bytes> {
     let mut body = BytesMut::new();
     dialect.encode_fault(fault, id.as_str(), &mut body);
     let mut response = Response::new(body.freeze());
     *response.status_mut() = dialect.fault_status(fault);
+    response.extensions_mut().insert(fault.clone());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     name_call(dialect, id, headers);
