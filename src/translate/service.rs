@@ -260,7 +260,9 @@ pub(super) fn told(end: End) -> Result<(), Fault> {
 
 /// The future of [`Translate`].
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture<ResBody>(Pin<Box<dyn Future<Output = Result<Response<TranslatedBody<ResBody>>, Fault>> + Send>>);
+pub struct ResponseFuture<ResBody>(Pin<Box<dyn Future<Output = Answer<ResBody>> + Send>>);
+
+type Answer<ResBody> = Result<Response<TranslatedBody<ResBody>>, Fault>;
 
 impl<ResBody> Future for ResponseFuture<ResBody> {
     type Output = Result<Response<TranslatedBody<ResBody>>, Fault>;

@@ -1,0 +1,192 @@
+//! The gateway as a service.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use tower::{BoxError, util::BoxCloneSyncService};
+use tower_service::Service;
+
+use super::{
+    GatewayBuilder,
+    body::{GatewayBody, InFlight},
+    driver::Drained,
+};
+use crate::{
+    api::Api,
+    catalog::Catalogs,
+    fault::{Fault, FaultKind},
+    stage::{Access, Endpoint, GenerationId, Health, Missing, Watchdog, fault_response},
+};
+
+/// A gateway: answers the API's routes in the callers' dialects.
+///
+/// Cheap to clone; clones share everything. Takes any request body, never fails, is always ready. Paths start at `/v1`;
+/// to mount it elsewhere, see [`GatewayLayer`](super::GatewayLayer).
+#[derive(Clone)]
+pub struct Gateway {
+    /// Auth, then whatever the endpoint asks for.
+    pub(super) keyed: Keyed,
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) type GatewayRequest = Request<UnsyncBoxBody<Bytes, BoxError>>;
+pub(super) type Keyed = BoxCloneSyncService<GatewayRequest, Response<GatewayBody>, Infallible>;
+
+pub(super) struct Shared {
+    pub(super) api: Api,
+    pub(super) in_flight: InFlight,
+    pub(super) draining: AtomicBool,
+    pub(super) watchdog: Watchdog,
+}
+
+impl Gateway {
+    /// Starts to assemble a gateway that routes by `catalogs`.
+    pub fn builder(catalogs: impl Into<Catalogs>) -> GatewayBuilder {
+        GatewayBuilder::new(catalogs.into())
+    }
+
+    /// How the targets are doing.
+    pub fn health(&self) -> &Health {
+        &self.shared.api.health
+    }
+
+    /// The catalogue's handle: [`swap`](Catalogs::swap) it while serving.
+    pub fn catalogs(&self) -> &Catalogs {
+        &self.shared.api.catalogs
+    }
+
+    /// How many answers are running.
+    pub fn running(&self) -> usize {
+        self.shared.in_flight.running()
+    }
+
+    /// Takes no new calls and waits for the running ones; after `deadline` those left are ended and settled.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        self.shared.draining.store(true, Ordering::Release);
+        if tokio::time::timeout(deadline, self.shared.in_flight.idle()).await.is_ok() {
+            return Drained::Clean;
+        }
+        let left = self.running();
+        self.shared.watchdog.abort();
+        Drained::Aborted { left }
+    }
+
+    /// Answers a request that needs no inner service.
+    fn refuse(parts: &mut Parts, fault: &Fault) -> Response<GatewayBody> {
+        let id = GenerationId::of(&mut parts.extensions);
+        let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
+        fault_response(dialect, fault, &id).map(GatewayBody::from)
+    }
+}
+
+/// What a path that is not listed, or not with this method, is answered.
+pub(super) fn missing(missing: Missing, parts: &Parts) -> Fault {
+    match missing {
+        Missing::Method(allow) => FaultKind::MethodNotAllowed { allow }.into(),
+        Missing::Path => {
+            let path: String = parts.uri.path().chars().take(256).collect();
+            FaultKind::NotFound { what: format!("{} {path}", parts.method) }.into()
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Gateway
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<GatewayBody>;
+    type Error = Infallible;
+    type Future = GatewayFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> GatewayFuture {
+        let running = self.shared.in_flight.start();
+        let (mut parts, body) = request.into_parts();
+        let endpoint = match Endpoint::of(&parts) {
+            Ok(endpoint) => endpoint,
+            Err(reason) => {
+                let fault = missing(reason, &parts);
+                return GatewayFuture::ready(Self::refuse(&mut parts, &fault));
+            }
+        };
+        if self.shared.draining.load(Ordering::Acquire) && !matches!(endpoint, Endpoint::Read(_)) {
+            return GatewayFuture::ready(Self::refuse(&mut parts, &FaultKind::Overloaded.into()));
+        }
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> = match (endpoint, endpoint.access()) {
+            (Endpoint::Read(read), Access::Open) => {
+                let api = self.shared.api.clone();
+                Box::pin(async move { Ok(api.answer(read, parts).await.map(GatewayBody::from)) })
+            }
+            _ => {
+                let body = body.map_err(Into::into).boxed_unsync();
+                self.keyed.call(Request::from_parts(parts, body))
+            }
+        };
+        GatewayFuture(Some(running), State::Running(answer))
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("running", &self.running()).finish_non_exhaustive()
+    }
+}
+
+/// The future of a [`Gateway`].
+#[must_use = "futures do nothing unless polled"]
+pub struct GatewayFuture(Option<super::body::Running>, State);
+
+enum State {
+    Ready(Option<Response<GatewayBody>>),
+    Running(Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>),
+}
+
+impl GatewayFuture {
+    fn ready(response: Response<GatewayBody>) -> Self {
+        Self(None, State::Ready(Some(response)))
+    }
+}
+
+impl Future for GatewayFuture {
+    type Output = Result<Response<GatewayBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match &mut self.1 {
+            State::Ready(response) => response.take(),
+            State::Running(answer) => {
+                let Ok(response) = std::task::ready!(answer.as_mut().poll(cx));
+                Some(response)
+            }
+        };
+        let Some(response) = response else { return Poll::Pending };
+        let running = self.0.take();
+        Poll::Ready(Ok(response.map(|body| match running {
+            Some(running) => body.running(running),
+            None => body,
+        })))
+    }
+}
+
+impl fmt::Debug for GatewayFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatewayFuture")
+    }
+}
