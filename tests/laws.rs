@@ -80,6 +80,11 @@ fn plan() -> impl Strategy<Value = (String, Vec<u8>)> {
     (object(json(2)), prop::collection::vec(any::<u8>(), 0..16))
 }
 
+/// A key in plain text.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    "aistats_v1_(k|sk|mk)_[0-9A-Za-z]{12}_[0-9A-Za-z_]{1,60}".prop_map(String::into_bytes)
+}
+
 /// Bytes that a failure prints readably.
 #[derive(Clone)]
 struct Bytes(Vec<u8>);
@@ -137,4 +142,14 @@ fn framing_takes_any_bytes() {
 fn edits_leave_sound_json() {
     let input = plan().prop_map(|(body, plan)| [body.replace(['\r', '\n'], " ").into_bytes(), b"\n".to_vec(), plan].concat());
     check_most(1500, input, laws::splice::law);
+}
+
+#[test]
+fn f002_keys_have_one_reading() {
+    check_most(1000, key(), laws::key::law);
+}
+
+#[test]
+fn f002_keys_take_any_bytes() {
+    check(3000, damaged(key()), laws::key::law);
 }

@@ -5,6 +5,7 @@
 //! refusals is noticed.
 
 pub mod framing;
+pub mod key;
 pub mod scan;
 pub mod splice;
 
@@ -19,7 +20,8 @@ pub enum Outcome {
 }
 
 /// Each fuzz target: its name, and its law.
-pub static TARGETS: &[(&str, fn(&[u8]) -> Outcome)] = &[("framing", framing::law), ("scan", scan::law), ("splice", splice::law)];
+pub static TARGETS: &[(&str, fn(&[u8]) -> Outcome)] =
+    &[("framing", framing::law), ("key", key::law), ("scan", scan::law), ("splice", splice::law)];
 
 /// Lengths of chunks, used over and over, that an input itself names: files stay plain, and a fuzzer still reaches
 /// every cut.
