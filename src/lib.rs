@@ -13,6 +13,8 @@ pub mod meter;
 pub mod normalize;
 pub mod retry;
 pub mod route;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod stage;
 pub mod store;
 pub mod translate;

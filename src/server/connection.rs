@@ -1,0 +1,110 @@
+//! One connection: which HTTP it speaks, and until when.
+
+use std::{
+    future::Future,
+    ops::DerefMut,
+    pin::{Pin, pin},
+    sync::Arc,
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Duration, timeout},
+};
+use tower::BoxError;
+use tower_service::Service;
+
+use super::{
+    Limits,
+    guard::Guarded,
+    listen::Order,
+    request::{Activity, Tracked},
+};
+
+/// The largest head over HTTP/1, and the most of a body that is read or written at a time.
+const BUFFER: usize = 64 << 10;
+/// The largest head over HTTP/2.
+const HEAD: u32 = 64 << 10;
+/// The most headers.
+const HEADERS: usize = 100;
+/// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(20);
+
+/// Serves a connection to its end, or to the order's.
+pub(super) async fn serve<S, B>(stream: TcpStream, service: S, limits: Limits, mut order: watch::Receiver<Order>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let activity = Arc::new(Activity::default());
+    let mut io = Guarded::new(stream, limits, activity.clone());
+    let preface = tokio::select! {
+        biased;
+        preface = timeout(limits.head, io.read_preface()) => preface,
+        // Nothing was asked yet.
+        _ = order.changed() => return,
+    };
+    let service = Tracked::new(service, activity);
+    let ended = match preface {
+        Ok(Ok(true)) => {
+            io.expect_frames();
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING)
+                .keep_alive_timeout(PING)
+                .max_header_list_size(HEAD)
+                .max_send_buf_size(BUFFER);
+            let connection = builder.serve_connection(TokioIo::new(io), service);
+            // Boxed, so that the many HTTP/1 connections are no larger for it.
+            let connection = Box::pin(connection);
+            until(connection, |connection| connection.graceful_shutdown(), order).await
+        }
+        Ok(Ok(false)) => {
+            let mut builder = http1::Builder::new();
+            // The guard keeps the time: hyper's own would count silence between requests as a slow head.
+            builder.header_read_timeout(None).max_headers(HEADERS).max_buf_size(BUFFER);
+            let connection = builder.serve_connection(TokioIo::new(io), service);
+            until(pin!(connection), |connection| connection.graceful_shutdown(), order).await
+        }
+        Ok(Err(_)) | Err(_) => return,
+    };
+    if let Some(Err(error)) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Runs a connection; `None` if it had to be dropped.
+async fn until<C>(
+    mut connection: Pin<C>,
+    finish: impl Fn(Pin<&mut C::Target>),
+    mut order: watch::Receiver<Order>,
+) -> Option<<C::Target as Future>::Output>
+where
+    C: DerefMut,
+    C::Target: Future,
+{
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => return Some(ended),
+            changed = order.changed() => match changed {
+                Ok(()) => finish(connection.as_mut()),
+                // The server is gone.
+                Err(_) => return None,
+            },
+        }
+    }
+}

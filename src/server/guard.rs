@@ -1,0 +1,178 @@
+//! A socket that loses patience.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{Limits, request::Activity};
+
+/// How an HTTP/2 connection begins.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A socket whose reads fail when a head or the next request is too long in coming, and whose writes fail when the peer
+/// does not read. While a request is in flight its own layers keep the time of its body.
+pub(super) struct Guarded<T> {
+    inner: T,
+    limits: Limits,
+    activity: Arc<Activity>,
+    /// What was read to tell the protocol, and how much of it was handed on.
+    start: Start,
+    patience: Patience,
+    /// Whether bytes may come that begin no head: HTTP/2's frames.
+    frames: bool,
+    /// Since when a write makes no progress.
+    stalled: Option<Instant>,
+    read_alarm: Alarm,
+    write_alarm: Alarm,
+}
+
+struct Start {
+    bytes: [u8; PREFACE.len()],
+    filled: usize,
+    given: usize,
+}
+
+/// What the reader waits for.
+enum Patience {
+    /// The rest of a head, since its first byte; of the first head, since the connection was made.
+    Head(Instant),
+    /// The next request, since the one before, as far as anybody looked.
+    Next(Option<Instant>),
+}
+
+/// A timer that is set again only when it rings, so that a busy connection costs none.
+#[derive(Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl<T> Guarded<T> {
+    pub(super) fn new(inner: T, limits: Limits, activity: Arc<Activity>) -> Self {
+        let start = Start { bytes: [0; PREFACE.len()], filled: 0, given: 0 };
+        let (patience, alarm) = (Patience::Head(Instant::now()), Alarm::default);
+        Self { inner, limits, activity, start, patience, frames: false, stalled: None, read_alarm: alarm(), write_alarm: alarm() }
+    }
+
+    /// Says that the peer speaks HTTP/2.
+    pub(super) fn expect_frames(&mut self) {
+        self.patience = Patience::Next(None);
+        self.frames = true;
+    }
+}
+
+impl<T: AsyncRead + Unpin> Guarded<T> {
+    /// Reads just enough to tell HTTP/2 from HTTP/1; what was read is read again.
+    pub(super) async fn read_preface(&mut self) -> io::Result<bool> {
+        while let Some(space) = self.start.bytes.get_mut(self.start.filled..).filter(|space| !space.is_empty()) {
+            let read = self.inner.read(space).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.start.filled += read;
+            if !PREFACE.starts_with(self.start.bytes.get(..self.start.filled).unwrap_or_default()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(rest) = this.start.bytes.get(this.start.given..this.start.filled).filter(|rest| !rest.is_empty()) {
+            let taken = rest.len().min(buf.remaining());
+            buf.put_slice(rest.get(..taken).unwrap_or_default());
+            this.start.given += taken;
+            return Poll::Ready(Ok(()));
+        }
+        if this.activity.take_began() {
+            this.patience = Patience::Next(None);
+        }
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        let busy = this.activity.is_busy();
+        if read.is_ready() {
+            if !busy && !this.frames && matches!(this.patience, Patience::Next(_)) {
+                this.patience = Patience::Head(Instant::now());
+            }
+            return read;
+        }
+        let now = Instant::now();
+        let deadline = match &mut this.patience {
+            // hyper may not read again when the answer is done, so the alarm is set while it runs.
+            _ if busy => now + this.limits.idle,
+            Patience::Head(since) => *since + this.limits.head,
+            Patience::Next(since) => *since.get_or_insert(now) + this.limits.idle,
+        };
+        if this.read_alarm.rings(deadline, now, cx) { Poll::Ready(Err(late())) } else { Poll::Pending }
+    }
+}
+
+impl<T> Guarded<T> {
+    /// Fails a write that has made no progress for too long.
+    fn watch<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let now = Instant::now();
+        let deadline = *self.stalled.get_or_insert(now) + self.limits.write_stall;
+        if self.write_alarm.rings(deadline, now, cx) { Poll::Ready(Err(late())) } else { Poll::Pending }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Says nothing about the peer: a socket's flush is always ready, and must not end a stall.
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.watch(cx, shut)
+    }
+}
+
+impl Alarm {
+    /// Whether `deadline` has passed; if not, the task is woken when it does, or earlier.
+    fn rings(&mut self, deadline: Instant, now: Instant, cx: &mut Context<'_>) -> bool {
+        if now >= deadline {
+            return true;
+        }
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        if sleep.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        // It was set for an earlier deadline.
+        sleep.as_mut().reset(deadline);
+        sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+fn late() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}

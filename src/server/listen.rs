@@ -1,0 +1,147 @@
+//! Who is let in, and when the door closes.
+
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{sleep, timeout},
+};
+use tower::BoxError;
+use tower_service::Service;
+
+use super::{Limits, connection};
+
+/// An accept loop over a listener.
+///
+/// Dropping the future of [`serve`](Self::serve) drops every connection.
+#[derive(Debug)]
+#[must_use]
+pub struct Server {
+    listener: TcpListener,
+    connections: u32,
+    drain: Duration,
+    limits: Limits,
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Connections that were still busy at the drain's end, and were dropped.
+    pub dropped: usize,
+}
+
+/// What the connections are told. That nobody tells them anything any more means the same as the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Serve,
+    Finish,
+}
+
+/// How long to wait after an error that another attempt would only repeat.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Serves what comes to `listener`.
+    pub fn new(listener: TcpListener) -> Self {
+        let limits = Limits { head: Duration::from_secs(10), idle: Duration::from_secs(75), write_stall: Duration::from_secs(30) };
+        Self { listener, connections: 10_000, drain: Duration::from_secs(30), limits }
+    }
+
+    /// The most connections open at once. At least one.
+    pub fn connections(mut self, most: u32) -> Self {
+        self.connections = most.clamp(1, u32::MAX >> 3);
+        self
+    }
+
+    /// The time for a request's head.
+    pub fn head_timeout(mut self, time: Duration) -> Self {
+        self.limits.head = time;
+        self
+    }
+
+    /// The time a connection may be silent between two requests.
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.limits.idle = time;
+        self
+    }
+
+    /// The time a write may make no progress.
+    pub fn write_stall(mut self, time: Duration) -> Self {
+        self.limits.write_stall = time;
+        self
+    }
+
+    /// The time running answers have once `shutdown` is ready.
+    pub fn drain(mut self, time: Duration) -> Self {
+        self.drain = time;
+        self
+    }
+
+    /// Serves until `shutdown` is ready, then lets nobody in and waits for what runs.
+    ///
+    /// An error of `service` closes its connection without an answer.
+    pub async fn serve<S, B>(self, service: S, shutdown: impl Future<Output = ()>) -> Ended
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let room = Arc::new(Semaphore::new(self.connections as usize));
+        let (orders, order) = watch::channel(Order::Serve);
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let (stream, permit) = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = accept(&self.listener, &room) => accepted,
+            };
+            let connection = connection::serve(stream, service.clone(), self.limits, order.clone());
+            tokio::spawn(async move {
+                connection.await;
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        let _ = orders.send(Order::Finish);
+        // Whoever holds a permit is still there.
+        let empty = room.acquire_many(self.connections);
+        let dropped = match timeout(self.drain, empty).await {
+            Ok(_) => 0,
+            Err(_) => self.connections as usize - room.available_permits(),
+        };
+        Ended { dropped }
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { std::future::pending().await };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Small frames of a stream must not wait for the acknowledgement of the ones before.
+                let _ = stream.set_nodelay(true);
+                return (stream, permit);
+            }
+            Err(error) if is_the_peers(&error) => {}
+            // No descriptors or memory left: the connection stays in the backlog, so `accept` would fail at once again.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// Whether the error is about the connection that would have come, and the next may be well.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
