@@ -79,7 +79,10 @@ struct Shared {
 }
 
 /// Makes an encrypted stream of a connection.
-pub type Wrap = Box<dyn Fn(TcpStream) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>> + Send + Sync>;
+pub type Wrap = Box<dyn Fn(TcpStream) -> Wrapping + Send + Sync>;
+
+/// An encrypted stream, to come.
+pub type Wrapping = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
 
 /// A connection.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {

@@ -11,7 +11,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::provider::{Io, Provider};
+use super::provider::{Io, Provider, Wrapping};
 
 /// What is wrong with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,7 @@ pub async fn provider(flaw: Flaw) -> (Provider, String) {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let wrap = move |tcp: TcpStream| {
         let accepting = acceptor.accept(tcp);
-        let wrapped: std::pin::Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>> =
-            Box::pin(async move { accepting.await.map(|tls| Box::new(tls) as Box<dyn Io>) });
+        let wrapped: Wrapping = Box::pin(async move { accepting.await.map(|tls| Box::new(tls) as Box<dyn Io>) });
         wrapped
     };
     (Provider::wrapped(Box::new(wrap)).await, pem)
