@@ -89,13 +89,13 @@ impl KeyAdmin {
 
     /// Sets the format of new keys.
     #[must_use]
-    pub fn format(self, format: KeyFormat) -> Self {
+    pub fn with_format(self, format: KeyFormat) -> Self {
         Self { format, ..self }
     }
 
     /// Sets the clock.
     #[must_use]
-    pub fn clock(self, clock: impl Clock) -> Self {
+    pub fn with_clock(self, clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
 

@@ -187,7 +187,7 @@ impl CachedKeys {
         let remembered = match self.find(&kid).await {
             Ok(record) => self.remember_at(kid, record, asked, epoch),
             Err(error) => {
-                self.memory_mut().failed = Some(Instant::now());
+                self.failed(&error);
                 match self.recall(kid.as_str()) {
                     Some((known @ Remembered::Known(_), as_of)) if as_of.elapsed() < self.stale => known,
                     _ => return Err(Fault::new(FaultKind::KeyStoreUnavailable).with_retry_after(RETRY).with_source(error)),
@@ -203,8 +203,8 @@ impl CachedKeys {
     /// A store did not answer. Keys go on working as [`stale_for`](Self::stale_for) says.
     pub async fn refresh(&self) -> Result<(), KeyStoreError> {
         let asked = Instant::now();
-        self.follow(asked).await.inspect_err(|_| self.memory_mut().failed = Some(Instant::now()))?;
-        if self.uses.is_due(asked) { self.flush().await } else { Ok(()) }
+        self.follow(asked).await.inspect_err(|error| self.failed(error))?;
+        if self.uses.are_due(asked) { self.flush().await } else { Ok(()) }
     }
 
     /// Forgets what changed. The rest is then as good as read when `asked`.
@@ -297,6 +297,14 @@ impl CachedKeys {
             }
         }
         Ok(None)
+    }
+
+    /// Notes that a store does not answer; the first time it is worth a line to the operator.
+    fn failed(&self, error: &KeyStoreError) {
+        if self.memory_mut().failed.replace(Instant::now()).is_none() {
+            let cause = std::error::Error::source(error);
+            tracing::warn!(cause, "the key store does not answer");
+        }
     }
 
     async fn patiently<T>(&self, answer: impl Future<Output = Result<T, KeyStoreError>>) -> Result<T, KeyStoreError> {

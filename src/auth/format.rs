@@ -164,7 +164,7 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// `N` random base62 characters.
-pub(super) fn base62<const N: usize>() -> Result<String, NoRandomness> {
+fn base62<const N: usize>() -> Result<String, NoRandomness> {
     let mut text = String::with_capacity(N);
     let mut bytes = [0; 64];
     while text.len() < N {

@@ -33,14 +33,14 @@ pub struct Auth<S> {
 
 /// What decides.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
-    pub(super) keys: CachedKeys,
+struct Gate {
+    keys: CachedKeys,
     kind: KeyKind,
     trusts_host: bool,
 }
 
 /// What is known of a request without waiting.
-pub(super) enum Verdict {
+enum Verdict {
     Accepted,
     Refused(Fault),
     AskStore(Presented),

@@ -7,8 +7,6 @@ use sha2::Sha256;
 use smallvec::SmallVec;
 use subtle::{Choice, ConstantTimeEq};
 
-use super::format::{NoRandomness, base62};
-
 /// The secret that every key is hashed with, kept apart from the store: a stolen store opens nothing.
 #[derive(Clone)]
 pub struct Pepper(Hmac<Sha256>);
@@ -43,14 +41,6 @@ impl Pepper {
         }
         // HMAC is defined for keys of any length: this cannot fail.
         Hmac::new_from_slice(secret).map(Self).map_err(|_| WeakPepper)
-    }
-
-    /// A new pepper's text, to be kept and given to [`new`](Self::new): 43 base62 characters, 256 bits.
-    ///
-    /// # Errors
-    /// The system gave no random bytes.
-    pub fn generate() -> Result<String, NoRandomness> {
-        base62::<43>()
     }
 
     /// What `secret` is stored as.
@@ -203,6 +193,5 @@ mod tests {
         for weak in ["", "short", "                    "] {
             assert_eq!(Pepper::new(weak).unwrap_err(), WeakPepper);
         }
-        assert_eq!(Pepper::generate().unwrap().len(), 43);
     }
 }

@@ -34,11 +34,11 @@ impl Uses {
         }
     }
 
-    /// Whether it is time to tell the store.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        let mut gathered = self.gathered();
-        let taken = *gathered.taken.get_or_insert(now);
-        now.saturating_duration_since(taken) >= PERIOD
+    /// Whether there is something to tell the store, and it was left alone for long enough.
+    pub(super) fn are_due(&self, now: Instant) -> bool {
+        let gathered = self.gathered();
+        let rested = gathered.taken.is_none_or(|taken| now.saturating_duration_since(taken) >= PERIOD);
+        rested && !gathered.batch.is_empty()
     }
 
     pub(super) fn take(&self) -> Batch {

@@ -94,9 +94,8 @@ impl<L> GatewayBuilder<NeedsAuth, L> {
         self.into_state().every(KEYS_EVERY, move || {
             let keys = asked.clone();
             async move {
-                if let Err(error) = keys.refresh().await {
-                    tracing::warn!(%error, "the key store does not answer");
-                }
+                // It says itself, once, when the store does not answer.
+                let _ = keys.refresh().await;
             }
         })
     }

@@ -60,7 +60,7 @@ async fn a_key_comes_back_as_it_was() {
         limits: Limits { requests_per_minute: Some(60), nanos_per_month: Some(u64::MAX), ..Limits::default() },
         metadata: [("owner".to_owned(), "x".to_owned())].into(),
     };
-    let (text, record) = admin(&folder.open()).clock(calendar.clock()).create(new.clone(), "test").await.unwrap();
+    let (text, record) = admin(&folder.open()).with_clock(calendar.clock()).create(new.clone(), "test").await.unwrap();
     assert!(text.expose().starts_with("aistats_v1_mk_"));
 
     let reopened = folder.open();
