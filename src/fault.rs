@@ -471,7 +471,9 @@ impl fmt::Debug for Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (true, Some(upstream)) = (matches!(self.0.kind, FaultKind::Rejected { .. }), &self.0.upstream) {
+        if let (FaultKind::Rejected { .. }, Some(upstream)) = (&self.0.kind, &self.0.upstream)
+            && !upstream.message.is_empty()
+        {
             return f.write_str(&upstream.message);
         }
         match &self.0.kind {

@@ -84,7 +84,7 @@ impl Losses {
 
     /// Reports `loss` at a path that is already a JSON Pointer.
     pub fn report_at(&mut self, loss: &'static Loss, path: String) {
-        if !self.list.iter().any(|lost| std::ptr::eq(lost.loss, loss) && lost.path == path) {
+        if !self.list.iter().any(|lost| lost.loss.id == loss.id && lost.path == path) {
             self.list.push(Lost { loss, path });
         }
     }

@@ -4,9 +4,10 @@
 //! carried. Each byte is looked at once for line ends, however the stream is cut.
 //!
 //! What is of no use to a dialect is skipped here: `id`, `retry`, unknown fields, a leading byte-order mark. All of it
-//! is in [`Frame::raw`], and the raws of all frames, put together, are exactly the bytes that came. There is one
-//! freedom in where these are cut: a frame that ends in a lone CR at the end of a chunk is handed out at once, and the
-//! LF that a later chunk may bring for it opens the next frame's raw.
+//! is in [`Frame::raw`], and the raws of all frames, put together, are the bytes that came: exactly, save that a last
+//! frame that lacks its blank line is given one, so that whatever follows it stands apart. There is one freedom in where
+//! raws are cut: a frame that ends in a lone CR at the end of a chunk is handed out at once, and the LF that a later
+//! chunk may bring for it opens the next frame's raw.
 
 use std::{borrow::Cow, fmt, mem, ops::Range};
 
@@ -75,20 +76,24 @@ impl Sse {
         self.sticky(|sse| sse.cut(chunk, sink))
     }
 
-    /// Says that no more bytes come. Hands out the last frame even if no blank line ended it.
+    /// Says that no more bytes come. Hands out the last frame even if no blank line ended it, and ends it.
     ///
     /// # Errors
     /// An earlier error, or what `sink` refused.
     pub fn finish(&mut self, sink: Sink<'_>) -> Result<(), StreamError> {
         self.sticky(|sse| {
-            let raw = mem::take(&mut sse.carry);
-            if raw.is_empty() {
-                return Ok(());
+            let mut raw = mem::take(&mut sse.carry);
+            let end = raw.len();
+            if sse.fields.line < end {
+                sse.line(&raw, &LineEnd { text: end, next: end });
             }
-            if sse.fields.line < raw.len() {
-                sse.line(&raw, &LineEnd { text: raw.len(), next: raw.len() });
+            match raw.as_slice() {
+                // Nothing, or what a CRLF left behind whose frame is out already.
+                [] | b"\n" => {}
+                [.., b'\n'] => raw.push(b'\n'),
+                _ => raw.extend_from_slice(b"\n\n"),
             }
-            sse.emit(&raw, sink)
+            if raw.is_empty() { Ok(()) } else { sse.emit(&raw, sink) }
         })
     }
 
@@ -134,6 +139,7 @@ impl Sse {
             scanned = end.next;
             if self.line(rest, &end) {
                 let (raw, more) = rest.split_at(end.next);
+                self.fits(raw.len())?;
                 self.emit(raw, sink)?;
                 (rest, scanned) = (more, 0);
             }
@@ -179,7 +185,6 @@ impl Sse {
     }
 
     fn emit(&mut self, raw: &[u8], sink: Sink<'_>) -> Result<(), StreamError> {
-        self.fits(raw.len())?;
         let fields = mem::take(&mut self.fields);
         let event = text(raw.get(fields.event).unwrap_or_default());
         let data = (fields.data_lines > 0).then(|| {
@@ -301,7 +306,8 @@ mod tests {
         for cut in 0..=stream.len() {
             let (head, tail) = stream.as_bytes().split_at(cut);
             let cut = frames(1 << 20, [head, tail]).unwrap();
-            assert_eq!(cut.iter().flat_map(|(.., raw)| raw).copied().collect::<Vec<_>>(), stream.as_bytes());
+            let raw: Vec<_> = cut.iter().flat_map(|(.., raw)| raw).copied().collect();
+            assert!(raw.strip_prefix(stream.as_bytes()).is_some_and(|added| [&b""[..], b"\n", b"\n\n"].contains(&added)));
             assert_eq!(data(cut), data(whole.clone()));
         }
         data(whole)
@@ -333,6 +339,9 @@ mod tests {
     fn ends_without_a_blank_line() {
         assert_eq!(data("data: a\n\ndata: [DONE]"), ["a", "[DONE]"]);
         assert_eq!(data("data: a\n\ndata: [DONE]\n"), ["a", "[DONE]"]);
+        for (stream, ended) in [("data: a", "data: a\n\n"), ("data: a\r", "data: a\r\n\n"), ("data: a\r\n", "data: a\r\n\n")] {
+            assert_eq!(frames(99, [stream.as_bytes()]).unwrap()[0].2, ended.as_bytes());
+        }
     }
 
     #[test]
