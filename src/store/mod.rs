@@ -3,8 +3,14 @@
 //! Each store implements a small trait that a layer owns (the [`KeyStore`](crate::auth::KeyStore) of auth, the ledger of
 //! the meter), so a host brings its own with one `impl`.
 
+mod journal;
+mod records;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Sqlite, SqliteError};
+pub use self::{
+    journal::{Journal, JournalBuilder, JournalError, Shipper, Unsettled},
+    records::{Batch, Position, RecordRow, RecordStore, StoreFuture, Sum, SumBy},
+};

@@ -1,89 +1,26 @@
 //! The meter on scripted layers: one record per call, whatever ends it.
 
 mod ends;
+#[path = "../support/metered.rs"]
+mod metered;
 mod money;
 mod readiness;
 
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
-    time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use http::{Method, Request};
 use http_body::{Body, Frame};
 use portcullis::{
-    catalog::{Meter, Price, Provider, Rate, Target, Tier, Timeouts, Wire},
-    dialect::{Seen, Usage, scan::Members},
+    dialect::Seen,
     fault::Fault,
-    stage::{AttemptTally, Call, CallFacts, Endpoint, GenerationId, Outcome, Payload, Preferences, Principal},
+    stage::{AttemptTally, Outcome},
 };
 
-/// A call of 400 bytes: about 100 tokens.
-fn call(stream: bool) -> Request<Call> {
-    let Ok(Endpoint::Call { operation, dialect }) = Endpoint::at(&Method::POST, "/v1/chat/completions") else {
-        unreachable!("the path is listed")
-    };
-    let facts = CallFacts {
-        operation,
-        dialect,
-        id: GenerationId::generate(SystemTime::now()),
-        model: "gpt".into(),
-        stream,
-        include_usage: false,
-        rich_usage: true,
-        meta: false,
-        preferences: Preferences { metadata: [("trace".into(), "t1".into())].into(), ..Preferences::default() },
-        app: Some("tests".into()),
-        members: Members::default(),
-        started: Instant::now(),
-        created: SystemTime::UNIX_EPOCH,
-    };
-    let mut request = Request::new(Call::new(facts, Payload::Whole("x".repeat(400).into())));
-    request.extensions_mut().insert(Principal::builder("team").key("k1").metadata("owner", "ann").build());
-    request
-}
-
-/// A target whose prices are USD per million, for input and output.
-fn target(provider: &str, input: &str, output: &str) -> Arc<Target> {
-    let rate = |text, meter| Rate::parse(text, meter).unwrap();
-    let tier = Tier::default().rate(Meter::Input, rate(input, Meter::Input)).rate(Meter::Output, rate(output, Meter::Output));
-    priced(provider, Some(Price::flat(tier)))
-}
-
-fn priced(provider: &str, price: Option<Price>) -> Arc<Target> {
-    Arc::new(Target {
-        provider: Arc::new(Provider {
-            name: provider.into(),
-            kind: "demo".into(),
-            wire: Wire::Demo,
-            dialects: Vec::new(),
-            openai_operations: true,
-            issuer: "demo".into(),
-            default_headers: Vec::new(),
-            timeouts: Timeouts::default(),
-        }),
-        model: "gpt-1".into(),
-        id: "maker/gpt".into(),
-        price: price.map(Arc::new),
-        capabilities: Arc::default(),
-        dialect: None,
-        timeouts: Timeouts::default(),
-    })
-}
-
-fn usage(input: u64, output: u64) -> Usage {
-    Usage { input, output, ..Usage::default() }
-}
-
-fn seen(usage: Option<Usage>, output_bytes: u64) -> Seen {
-    let mut seen = Seen::default();
-    (seen.usage, seen.output_bytes, seen.content) = (usage, output_bytes, output_bytes > 0);
-    seen
-}
+use self::metered::{call, priced, seen, target, usage};
 
 /// What a scripted body does at a poll.
 enum Step {

@@ -1,8 +1,12 @@
 //! What a record says, to the last nano.
 
+use std::sync::Arc;
+
 use http::{Request, Response};
 use http_body_util::Full;
 use portcullis::{
+    catalog::{Meter, Price, Rate, Target, Tier},
+    dialect::Usage,
     fault::Fault,
     meter::{MemoryLedger, MeterLayer, Record, UsageSource},
     stage::{Call, Outcome},

@@ -4,8 +4,6 @@
 pub mod answers;
 pub mod provider;
 pub mod script;
-#[cfg(feature = "client")]
-pub mod stack;
 pub mod target;
 #[cfg(feature = "client")]
 pub mod tls;

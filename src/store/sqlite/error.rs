@@ -2,7 +2,6 @@
 
 use std::{error::Error, fmt};
 
-use rusqlite::ErrorCode;
 use tower::BoxError;
 
 /// Why a SQLite file could not be opened, read or written.
@@ -18,7 +17,7 @@ pub enum SqliteError {
         /// The last number that this build knows.
         known: i64,
     },
-    /// The file is the database of another program, or none.
+    /// The file is the database of another program.
     NotOurs,
 }
 
@@ -35,7 +34,7 @@ impl fmt::Display for SqliteError {
             Self::NewerSchema { found, known } => {
                 write!(f, "the database has schema {found}, and this version knows up to {known}: use a newer gateway")
             }
-            Self::NotOurs => f.write_str("the file is not a database of this gateway"),
+            Self::NotOurs => f.write_str("the file is the database of another program"),
         }
     }
 }
@@ -51,9 +50,6 @@ impl Error for SqliteError {
 
 impl From<rusqlite::Error> for SqliteError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::NotOurs,
-            _ => Self::Failed(error.into()),
-        }
+        Self::Failed(error.into())
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::SqliteError;
 
 /// One script per schema number, from 1. Released ones never change: a change is another script.
-const SCRIPTS: &[&str] = &[include_str!("schema/0001_keys.sql")];
+const SCRIPTS: &[&str] = &[include_str!("schema/0001_keys.sql"), include_str!("schema/0002_records.sql")];
 
 /// Marks a file as ours.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Prtc");

@@ -1,0 +1,282 @@
+//! The journal: every call's record, on disk before its caller has seen the end.
+
+mod entry;
+mod error;
+mod folder;
+mod intent;
+mod read;
+mod refusals;
+mod replay;
+mod shipper;
+mod writer;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+pub use self::{error::JournalError, shipper::Shipper};
+use self::{folder::Folder, intent::IntentEntry, read::Portion, refusals::Refusals, writer::Writer};
+use super::{Position, RecordRow};
+use crate::{
+    fault::{Fault, FaultKind},
+    meter::{Intended, Ledger, Record},
+};
+
+/// A [`Ledger`] in a folder of files: an entry per attempt announced and per call settled, each one `write`. Cheap to
+/// clone; clones share it.
+///
+/// Entries are in the operating system's hands when [`intend`](Ledger::intend) and [`settle`](Ledger::settle) return: they
+/// outlive the process, also one killed by signal 9. [`sync`](JournalBuilder::sync) makes them outlive a power loss.
+///
+/// One process at a time has a folder open. Opening reads what an earlier one left: attempts that it announced and never
+/// settled become records, as [`unsettled`](JournalBuilder::unsettled) says. A [`Shipper`] takes records to a database and
+/// deletes what it no longer needs.
+///
+/// A journal that cannot be written refuses attempts
+/// ([`LedgerUnavailable`](crate::fault::FaultKind::LedgerUnavailable), a 503). Calls that run at that time are kept in
+/// memory, up to 64 MiB, and written when that works again.
+///
+/// ```
+/// # fn main() -> Result<(), portcullis::store::JournalError> {
+/// use portcullis::{meter::MeterLayer, store::Journal};
+///
+/// # let folder = std::env::temp_dir().join(format!("portcullis-journal-{}", std::process::id()));
+/// let journal = Journal::open(&folder)?;
+/// let meter = MeterLayer::new(journal.clone());
+/// # drop((journal, meter));
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Journal(Arc<Shared>);
+
+struct Shared {
+    folder: Folder,
+    writer: Mutex<Writer>,
+    refusals: Mutex<Refusals>,
+    /// Whether writing fails, so that it is said once and not per call.
+    failing: AtomicBool,
+}
+
+/// How a [`Journal`] is kept.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct JournalBuilder {
+    segment_size: u64,
+    sync: bool,
+    unsettled: Unsettled,
+    refusals: u64,
+}
+
+/// What becomes of calls that were running when the process died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsettled {
+    /// Their records say `cancelled`, `process_died`, and cost what the prompt was estimated at.
+    #[default]
+    Charged,
+    /// The same, at no cost.
+    Free,
+}
+
+impl JournalBuilder {
+    /// Bytes after which a new segment begins. Default 16 MiB; at least one entry goes into each.
+    pub fn segment_size(mut self, bytes: u64) -> Self {
+        self.segment_size = bytes;
+        self
+    }
+
+    /// Whether each entry is flushed to the disk before the call goes on. Default: no.
+    pub fn sync(mut self, sync: bool) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// What becomes of calls that were running when the process died. Default: [`Unsettled::Charged`].
+    pub fn unsettled(mut self, policy: Unsettled) -> Self {
+        self.unsettled = policy;
+        self
+    }
+
+    /// How many refusals (calls for which no provider was asked) per key and minute get records of their own; the rest
+    /// share one, which says how many `calls` it stands for and is written when the minute is over. Default 60.
+    pub fn refusals_per_minute(mut self, refusals: u64) -> Self {
+        self.refusals = refusals;
+        self
+    }
+
+    /// Opens the journal in `folder`, made if it is not there. Blocks on the disk: call it before serving.
+    ///
+    /// # Errors
+    /// Another process has it open, or the disk fails.
+    pub fn open(self, folder: impl Into<PathBuf>) -> Result<Journal, JournalError> {
+        let folder = Folder::open(folder.into())?;
+        let failed = |error: io::Error| JournalError::io(folder.path())(error);
+        let numbers = folder.segments().map_err(failed)?;
+        let left = replay::unsettled(&folder, &numbers).map_err(failed)?;
+        let number = numbers.last().map_or(1, |last| last.saturating_add(1));
+        let writer = Writer::new(&folder, number, self.segment_size, self.sync).map_err(failed)?;
+        let journal = Journal(Arc::new(Shared {
+            folder,
+            writer: Mutex::new(writer),
+            refusals: Mutex::new(Refusals::new(self.refusals)),
+            failing: AtomicBool::new(false),
+        }));
+        if !left.is_empty() {
+            tracing::warn!(calls = left.len(), "calls that were running when an earlier process died are recorded as such");
+        }
+        left.iter().filter_map(|intents| intent::died(intents, self.unsettled)).for_each(|record| journal.write(&record));
+        Ok(journal)
+    }
+}
+
+impl Default for JournalBuilder {
+    fn default() -> Self {
+        Self { segment_size: 16 << 20, sync: false, unsettled: Unsettled::default(), refusals: 60 }
+    }
+}
+
+impl Journal {
+    /// Opens the journal in `folder` with the defaults of [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// Another process has it open, or the disk fails.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        Self::builder().open(folder)
+    }
+
+    /// Settings for a journal.
+    pub fn builder() -> JournalBuilder {
+        JournalBuilder::default()
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.0.folder.path()
+    }
+
+    /// Its id: how stores tell journals apart.
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.0.folder.id
+    }
+
+    /// Where the next entry goes.
+    fn end(&self) -> Position {
+        self.0.writer().end()
+    }
+
+    /// Writes what waits for being written: folded refusals whose minute is over, and what an unwritable disk held up.
+    fn settle_waiting(&self) {
+        let folded = self.0.refusals().elapsed(SystemTime::now());
+        folded.iter().for_each(|record| self.write(record));
+        let caught_up = self.0.writer().catch_up(&self.0.folder);
+        self.note(caught_up.err());
+    }
+
+    /// The next settled calls from `from` on. Blocks on the disk.
+    fn portion(&self, from: Position) -> io::Result<Portion> {
+        read::portion(&self.0.folder, from, self.end())
+    }
+
+    /// Deletes the segments before `shipped` that no running call needs. Blocks on the disk.
+    fn forget(&self, shipped: Position) -> io::Result<()> {
+        let needed = self.0.writer().oldest_needed().min(shipped.segment);
+        self.0.folder.segments()?.into_iter().filter(|number| *number < needed).try_for_each(|number| self.0.folder.delete(number))
+    }
+
+    fn write(&self, record: &Record) {
+        let row = match RecordRow::of(record) {
+            Ok(row) => row,
+            Err(error) => return tracing::error!(generation = %record.request_id, %error, "a record is lost"),
+        };
+        let entry = entry::settlement(&row);
+        match self.0.writer().settle(&self.0.folder, &row.id, entry) {
+            Ok(()) => self.note(None),
+            Err(unwritten) => {
+                if !unwritten.kept {
+                    tracing::error!(generation = row.id, cost_nanos = row.cost_nanos, error = %unwritten.error, "a record is lost");
+                }
+                self.note(Some(unwritten.error));
+            }
+        }
+    }
+
+    /// Says once that writing fails, and once that it works again.
+    fn note(&self, error: Option<io::Error>) {
+        let failing = &self.0.failing;
+        if let Some(error) = error {
+            if !failing.swap(true, Ordering::Relaxed) {
+                tracing::error!(folder = %self.path().display(), %error, "the journal cannot be written: no calls are admitted");
+            }
+        } else if failing.load(Ordering::Relaxed) {
+            failing.store(false, Ordering::Relaxed);
+            tracing::info!(folder = %self.path().display(), "the journal can be written again");
+        }
+    }
+}
+
+impl Ledger for Journal {
+    fn intend(&self, intended: &Intended<'_>) -> Result<(), Fault> {
+        let intent = IntentEntry::new(intended);
+        let mut failed = None;
+        let entry = entry::intent(|out| failed = serde_json::to_writer(out, &intent).err());
+        let written = match failed {
+            Some(error) => Err(error.into()),
+            None => self.0.writer().intend(&self.0.folder, &intent.id, &entry),
+        };
+        match written {
+            Ok(()) => {
+                self.note(None);
+                Ok(())
+            }
+            Err(error) => {
+                self.note(Some(io::Error::new(error.kind(), error.to_string())));
+                Err(Fault::new(FaultKind::LedgerUnavailable).with_source(error))
+            }
+        }
+    }
+
+    fn settle(&self, record: Record) {
+        // What was sent to a provider is written, always.
+        if record.success || !record.attempts.is_empty() {
+            return self.write(&record);
+        }
+        let (record, folded) = self.0.refusals().pass(record, SystemTime::now());
+        folded.iter().chain(&record).for_each(|record| self.write(record));
+    }
+}
+
+impl Shared {
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last clone writes what was folded.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let folded = self.refusals().all();
+        for record in folded {
+            if let Ok(row) = RecordRow::of(&record) {
+                let entry = entry::settlement(&row);
+                let _ = self.writer().settle(&self.folder, &row.id, entry);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Journal").field(&self.path()).finish()
+    }
+}

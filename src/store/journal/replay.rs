@@ -1,0 +1,35 @@
+//! What an earlier process left.
+
+use std::{collections::BTreeMap, io};
+
+use super::{
+    entry::{self, Entry},
+    folder::Folder,
+    intent::IntentEntry,
+};
+
+/// Reads the segments `numbers` and gives the attempts of calls that were never settled, by call.
+pub(super) fn unsettled(folder: &Folder, numbers: &[u64]) -> io::Result<Vec<Vec<IntentEntry<'static>>>> {
+    let mut open: BTreeMap<String, Vec<IntentEntry<'static>>> = BTreeMap::new();
+    for number in numbers {
+        let bytes = folder.read(*number, 0, u64::MAX)?.unwrap_or_default();
+        let mut rest = &bytes[..];
+        while let Some((entry, length)) = entry::read(rest) {
+            match entry {
+                Entry::Intent(json) => {
+                    if let Ok(intent) = serde_json::from_slice::<IntentEntry<'_>>(json) {
+                        open.entry(intent.id.clone().into_owned()).or_default().push(intent);
+                    }
+                }
+                Entry::Settlement(row) => {
+                    open.remove(&row.id);
+                }
+            }
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        if !rest.is_empty() {
+            tracing::warn!(segment = number, bytes = rest.len(), "the journal has a torn tail, as a crash leaves it");
+        }
+    }
+    Ok(open.into_values().collect())
+}

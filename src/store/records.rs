@@ -1,0 +1,153 @@
+//! Where records are kept for good.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
+
+use serde::Serialize;
+use tower::BoxError;
+
+use crate::meter::Record;
+
+/// A call's record as a store takes it: the record's JSON, and the columns to find and sum it by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordRow {
+    /// The call's id, unique; ids are ordered by time.
+    pub id: String,
+    /// The workspace it belongs to.
+    pub workspace: String,
+    /// The key it was made with.
+    pub key: Option<String>,
+    /// The model's id.
+    pub model: Option<String>,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// When it was made, in Unix milliseconds.
+    pub created_ms: u64,
+    /// Its cost in nano-USD.
+    pub cost_nanos: u64,
+    /// How many calls it stands for.
+    pub calls: u64,
+    /// All input tokens.
+    pub input_tokens: u64,
+    /// All output tokens.
+    pub output_tokens: u64,
+    /// Whether it succeeded.
+    pub success: bool,
+    /// The record in its public form.
+    pub json: String,
+}
+
+/// A place in a journal: everything before it was shipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The segment's number.
+    pub segment: u64,
+    /// The byte in it.
+    pub offset: u64,
+}
+
+/// Records to be stored together with the place that they reach to.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The journal's id.
+    pub journal: Arc<str>,
+    /// The records, in the order they were settled.
+    pub records: Vec<RecordRow>,
+    /// Where the journal goes on.
+    pub upto: Position,
+}
+
+/// What a [`RecordStore`]'s methods return.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send + 'a>>;
+
+/// A database that keeps records.
+///
+/// A journal is shipped here in batches. Each batch is stored in one transaction with the position it reaches to, and a
+/// record whose id is there already is left as it is: so each call is stored, and summed, exactly once.
+pub trait RecordStore: Send + Sync + 'static {
+    /// How far the journal with this id was shipped.
+    fn position<'a>(&'a self, journal: &'a str) -> StoreFuture<'a, Option<Position>>;
+
+    /// Stores a batch, all of it or nothing.
+    fn insert(&self, batch: Batch) -> StoreFuture<'_, ()>;
+
+    /// The JSON of a call's record, if it belongs to `workspace`.
+    fn find<'a>(&'a self, id: &'a str, workspace: &'a str) -> StoreFuture<'a, Option<String>>;
+
+    /// Sums of `workspace`, or of all, grouped and ordered by `by`.
+    fn sums<'a>(&'a self, by: SumBy, workspace: Option<&'a str>) -> StoreFuture<'a, Vec<Sum>>;
+}
+
+/// What sums are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumBy {
+    /// The day the call was made, in UTC: `2026-11-22`.
+    Day,
+    /// The key's id.
+    Key,
+    /// The model's id.
+    Model,
+    /// The provider's name.
+    Provider,
+}
+
+/// What a group of calls came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// The group's name; empty for calls that have none, such as refusals before a provider was chosen.
+    pub group: String,
+    /// Calls.
+    pub calls: u64,
+    /// Those that did not succeed.
+    pub failed: u64,
+    /// All input tokens.
+    pub input_tokens: u64,
+    /// All output tokens.
+    pub output_tokens: u64,
+    /// What they cost in nano-USD.
+    pub cost_nanos: u64,
+}
+
+impl SumBy {
+    /// All, by name.
+    pub const ALL: [Self; 4] = [Self::Day, Self::Key, Self::Model, Self::Provider];
+
+    /// Its name: `day`, `key`, `model`, `provider`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+impl RecordRow {
+    /// The row of a record.
+    ///
+    /// # Errors
+    /// None that a record can cause; the signature is the serializer's.
+    pub fn of(record: &Record) -> Result<Self, serde_json::Error> {
+        let counts = &record.usage.counts;
+        Ok(Self {
+            id: record.request_id.as_str().into(),
+            workspace: record.workspace_id.clone(),
+            key: record.key_id.as_ref().map(|key| key.as_str().into()),
+            model: record.model.as_ref().map(|model| model.as_str().into()),
+            provider: record.provider.as_ref().map(|provider| provider.as_str().into()),
+            created_ms: millis(record.created_at),
+            cost_nanos: record.cost_nanos,
+            calls: record.calls,
+            input_tokens: counts.prompt().saturating_add(counts.input_audio),
+            output_tokens: counts.output.saturating_add(counts.output_audio),
+            success: record.success,
+            json: serde_json::to_string(record)?,
+        })
+    }
+}
+
+/// Unix milliseconds; what is before the epoch is the epoch.
+pub(super) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

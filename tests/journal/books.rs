@@ -1,0 +1,102 @@
+//! What is in the books after ordinary days.
+
+use portcullis::store::{Journal, JournalError, Shipper};
+
+use super::*;
+
+#[tokio::test]
+async fn a_settled_call_is_found_at_once_by_its_workspace_alone() {
+    let folder = Folder::new();
+    let journal = Journal::open(folder.state()).unwrap();
+    let shipper = Shipper::new(journal.clone(), folder.database());
+    let id = answered(journal).await;
+    let record = shipper.find(id.as_str(), "team").await.unwrap().unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!((&record["request_id"], &record["cost_nanos"]), (&id.as_str().into(), &140_000.into()));
+    assert_eq!(shipper.find(id.as_str(), "other").await.unwrap(), None);
+    assert_eq!(shipper.find("G-none", "team").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn sums_by_model_provider_key_and_day() {
+    let folder = Folder::new();
+    let journal = Journal::open(folder.state()).unwrap();
+    let shipper = Shipper::new(journal.clone(), folder.database());
+    for _ in 0..3 {
+        answered(journal.clone()).await;
+    }
+    refused(journal).await;
+    let sum = |group: &str, calls, failed| Sum {
+        group: group.into(),
+        calls,
+        failed,
+        input_tokens: 90 * (calls - failed),
+        output_tokens: 25 * (calls - failed),
+        cost_nanos: 140_000 * (calls - failed),
+    };
+    assert_eq!(shipper.sums(SumBy::Key, None).await.unwrap(), [sum("k1", 4, 1)]);
+    assert_eq!(shipper.sums(SumBy::Day, Some("team")).await.unwrap(), [sum("1970-01-01", 4, 1)]);
+    assert_eq!(shipper.sums(SumBy::Model, None).await.unwrap(), [sum("", 1, 1), sum("maker/gpt", 3, 0)]);
+    assert_eq!(shipper.sums(SumBy::Provider, None).await.unwrap(), [sum("", 1, 1), sum("one", 3, 0)]);
+    assert_eq!(shipper.sums(SumBy::Provider, Some("other")).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn refusals_past_the_threshold_share_a_record() {
+    let folder = Folder::new();
+    let journal = Journal::builder().refusals_per_minute(5).open(folder.state()).unwrap();
+    for _ in 0..1_000 {
+        refused(journal.clone()).await;
+    }
+    let size: u64 = folder.segments().iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(size < 50_000, "{size} bytes for refusals");
+    drop(journal);
+    // The minute may end while the test runs: then there are more than six records, and still a thousand calls.
+    let shipper = Shipper::new(Journal::open(folder.state()).unwrap(), folder.database());
+    assert_eq!(shipper.sums(SumBy::Key, None).await.unwrap()[0].calls, 1_000);
+}
+
+#[test]
+fn f063_a_second_process_is_refused() {
+    let folder = Folder::new();
+    let first = Journal::open(folder.state()).unwrap();
+    let refused = Journal::open(folder.state()).unwrap_err();
+    assert!(matches!(refused, JournalError::InUse { .. }), "{refused}");
+    assert!(refused.to_string().ends_with("is in use: another gateway keeps its journal there"));
+    drop(first);
+    Journal::open(folder.state()).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn f062_a_journal_that_cannot_be_written_admits_nobody_and_loses_nothing() {
+    let folder = Folder::new();
+    // Room for one entry: the next one needs a new segment, and the folder is away.
+    let journal = Journal::builder().segment_size(1).open(folder.state()).unwrap();
+    let shipper = Shipper::new(journal.clone(), folder.database());
+    let running = metered::call(false);
+    let id = running.body().facts().id.clone();
+    let away = folder.0.join("away");
+    let (state, elsewhere) = (folder.state(), away.clone());
+    let fails = service_fn(move |request: Request<Call>| {
+        let (state, away) = (state.clone(), elsewhere.clone());
+        async move {
+            let call = request.into_body();
+            let tally = call.tally().begin(call.facts(), &metered::target("one", "1", "2"), 1).await?;
+            std::fs::rename(&state, &away).unwrap();
+            tally.end(Outcome::Complete, None);
+            Ok::<_, Fault>(Response::new(Full::new(Bytes::new())))
+        }
+    });
+    MeterLayer::new(journal.clone()).layer(fails).oneshot(running).await.unwrap();
+    let refuse = service_fn(|request: Request<Call>| async move {
+        let call = request.into_body();
+        call.tally().begin(call.facts(), &metered::target("one", "1", "2"), 1).await?;
+        Ok::<_, Fault>(Response::new(Full::new(Bytes::new())))
+    });
+    let fault = MeterLayer::new(journal.clone()).layer(refuse).oneshot(metered::call(false)).await.unwrap_err();
+    assert_eq!((fault.code(), fault.verdict().status.as_u16()), ("ledger_unavailable", 503));
+    std::fs::rename(&away, folder.state()).unwrap();
+    assert!(shipper.find(id.as_str(), "team").await.unwrap().is_some(), "kept in memory, written when it could be");
+    answered(journal).await;
+}
