@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    record::{KeyAudit, KeyChange, KeyRecord},
+    record::{Applied, KeyAudit, KeyChange, KeyRecord},
     store::{Changed, KeyChanges, KeyFuture, KeyRegister, KeyRegisterError, KeyStore, KeyStoreError, KeyUse},
 };
 use crate::stage::KeyId;
@@ -36,14 +36,13 @@ impl MemoryKeys {
 
 impl Register {
     fn apply(&mut self, change: &KeyChange) -> Result<KeyRecord, KeyRegisterError> {
-        let before = self.keys.get(&change.kid).cloned();
-        let after = change.apply(before.clone())?;
-        match &after {
-            Some(record) => self.keys.insert(change.kid.clone(), record.clone()),
-            None => self.keys.remove(&change.kid),
+        let applied = change.apply(self.keys.get(&change.kid).cloned())?;
+        match &applied {
+            Applied::Kept(record) => self.keys.insert(change.kid.clone(), record.clone()),
+            Applied::Gone(_) => self.keys.remove(&change.kid),
         };
         self.audit.push(change.audit());
-        after.or(before).ok_or_else(|| super::record::KeyChangeError::NotFound.into())
+        Ok(applied.into_record())
     }
 
     fn changes(&self, since: Option<u64>) -> KeyChanges {

@@ -88,6 +88,6 @@ pub use self::{
     layer::{Auth, AuthLayer},
     memory::MemoryKeys,
     pepper::{KeyHash, ParseKeyHashError, Pepper, Peppers, WeakPepper},
-    record::{KeyAction, KeyAudit, KeyChange, KeyChangeError, KeyRecord, KeyStatus, SecretHash},
+    record::{Applied, KeyAction, KeyAudit, KeyChange, KeyChangeError, KeyRecord, KeyStatus, SecretHash},
     store::{Changed, KeyChanges, KeyFuture, KeyRegister, KeyRegisterError, KeyStore, KeyStoreError, KeyUse},
 };

@@ -107,6 +107,15 @@ pub struct KeyAudit {
     pub kid: KeyId,
 }
 
+/// What a change leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The key, as it is now.
+    Kept(KeyRecord),
+    /// Nothing; the key, as it was.
+    Gone(KeyRecord),
+}
+
 /// Why a change is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyChangeError {
@@ -151,19 +160,19 @@ impl KeyRecord {
 }
 
 impl KeyChange {
-    /// What `record` becomes; `None` is no key. Every store changes keys by this alone.
+    /// What becomes of `record`; `None` is no key. Every store changes keys by this alone.
     ///
     /// # Errors
     /// The change does not fit what is there.
-    pub fn apply(&self, record: Option<KeyRecord>) -> Result<Option<KeyRecord>, KeyChangeError> {
+    pub fn apply(&self, record: Option<KeyRecord>) -> Result<Applied, KeyChangeError> {
         let mut record = match (&self.action, record) {
-            (KeyAction::Create(new), None) => return Ok(Some((**new).clone())),
+            (KeyAction::Create(new), None) => return Ok(Applied::Kept((**new).clone())),
             (KeyAction::Create(_), Some(_)) => return Err(KeyChangeError::Exists),
             (_, None) => return Err(KeyChangeError::NotFound),
             (_, Some(record)) => record,
         };
         match &self.action {
-            KeyAction::Delete => return Ok(None),
+            KeyAction::Delete => return Ok(Applied::Gone(record)),
             KeyAction::Revoke => record.status = KeyStatus::Revoked,
             _ if record.status == KeyStatus::Revoked => return Err(KeyChangeError::Revoked),
             KeyAction::Pause => record.status = KeyStatus::Paused,
@@ -175,12 +184,21 @@ impl KeyChange {
                 record.hashes.insert(0, SecretHash { hash: *hash, until: None });
             }
         }
-        Ok(Some(record))
+        Ok(Applied::Kept(record))
     }
 
     /// Its entry in the audit.
     pub fn audit(&self) -> KeyAudit {
         KeyAudit { at: self.at, actor: self.actor.clone(), action: self.action.name().to_owned(), kid: self.kid.clone() }
+    }
+}
+
+impl Applied {
+    /// The key, as it is or was.
+    pub fn into_record(self) -> KeyRecord {
+        match self {
+            Self::Kept(record) | Self::Gone(record) => record,
+        }
     }
 }
 
@@ -244,15 +262,15 @@ mod tests {
 
     #[test]
     fn a_key_pauses_resumes_and_ends() {
-        let paused = change(KeyAction::Pause).apply(Some(record())).unwrap().unwrap();
+        let paused = change(KeyAction::Pause).apply(Some(record())).unwrap().into_record();
         assert_eq!(paused.status, KeyStatus::Paused);
-        let resumed = change(KeyAction::Resume).apply(Some(paused)).unwrap().unwrap();
+        let resumed = change(KeyAction::Resume).apply(Some(paused)).unwrap().into_record();
         assert_eq!(resumed, record());
-        let revoked = change(KeyAction::Revoke).apply(Some(resumed)).unwrap();
+        let revoked = change(KeyAction::Revoke).apply(Some(resumed)).unwrap().into_record();
         for action in [KeyAction::Pause, KeyAction::Resume, KeyAction::Rotate { hash: hash("two"), grace: Duration::ZERO }] {
-            assert_eq!(change(action).apply(revoked.clone()), Err(KeyChangeError::Revoked));
+            assert_eq!(change(action).apply(Some(revoked.clone())), Err(KeyChangeError::Revoked));
         }
-        assert_eq!(change(KeyAction::Delete).apply(revoked), Ok(None));
+        assert_eq!(change(KeyAction::Delete).apply(Some(revoked.clone())), Ok(Applied::Gone(revoked)));
         assert_eq!(change(KeyAction::Pause).apply(None), Err(KeyChangeError::NotFound));
         assert_eq!(change(KeyAction::Create(Box::new(record()))).apply(Some(record())), Err(KeyChangeError::Exists));
     }
@@ -260,11 +278,12 @@ mod tests {
     #[test]
     fn f006_rotations_overlap() {
         let rotate = |secret, grace| change(KeyAction::Rotate { hash: hash(secret), grace: Duration::from_secs(grace) });
-        let twice = rotate("three", 60).apply(rotate("two", 30).apply(Some(record())).unwrap()).unwrap().unwrap();
+        let once = rotate("two", 30).apply(Some(record())).unwrap().into_record();
+        let twice = rotate("three", 60).apply(Some(once)).unwrap().into_record();
         let until = |secret| twice.hashes.iter().find(|old| old.hash == hash(secret)).unwrap().until;
         assert_eq!((until("three"), until("two"), until("one")), (None, Some(at(160)), Some(at(130))));
 
-        let at_once = rotate("two", 0).apply(Some(record())).unwrap().unwrap();
+        let at_once = rotate("two", 0).apply(Some(record())).unwrap().into_record();
         assert_eq!(at_once.hashes, [SecretHash { hash: hash("two"), until: None }]);
     }
 }

@@ -20,6 +20,11 @@ impl<'b> Object<'b> {
         Self { out, first: true }
     }
 
+    /// Goes on with an object whose closing brace is not written yet, and which has members.
+    pub(crate) fn resume(out: &'b mut BytesMut) -> Self {
+        Self { out, first: false }
+    }
+
     /// Writes a member's name and gives the buffer for its value. The name must need no escapes.
     pub fn key(&mut self, name: &str) -> &mut BytesMut {
         self.out.reserve(name.len() + 4);

@@ -21,6 +21,7 @@ pub mod frame;
 pub mod grammar;
 pub mod json;
 pub mod loss;
+pub mod openai_chat;
 pub mod operations;
 pub(crate) mod pending;
 mod pipe;
@@ -55,7 +56,7 @@ use self::{
 use crate::fault::{Detail, Fault};
 
 /// Every dialect. Adding one is a folder and a line here.
-pub static ALL: &[&dyn Dialect] = &[&anthropic::AnthropicMessages];
+pub static ALL: &[&dyn Dialect] = &[&anthropic::AnthropicMessages, &openai_chat::OpenAiChat];
 
 /// The dialect called `name`.
 pub fn named(name: &str) -> Option<&'static dyn Dialect> {

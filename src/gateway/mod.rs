@@ -17,7 +17,7 @@
 //!     .provider(Preset::DEMO.account("demo").build()?)
 //!     .model(ModelEntry::new("demo/echo").target(TargetEntry::new("demo", "echo")))
 //!     .build()?;
-//! let (gateway, driver) = Gateway::builder(catalog).open().unmetered().build(Transport::demo());
+//! let (gateway, driver) = Gateway::builder(catalog).open().unmetered().build(Transport::local());
 //! tokio::spawn(driver.run(std::future::pending()));
 //! # let _ = gateway;
 //! # Ok(())

@@ -138,8 +138,11 @@ impl Books<'_> {
         match (self.cause, outcome) {
             (Cause::Fault(fault), _) => (Some(fault.code()), Some(fault.verdict().origin)),
             (_, Outcome::Complete) => (None, None),
-            // An attempt that has a fault was cancelled by us: a shutdown.
-            (_, Outcome::Cancelled) => (Some("cancelled"), Some(if attempt().is_some() { "gateway" } else { "user" })),
+            // An attempt that has a fault was cancelled by us: nobody took its answer, or a shutdown came.
+            (_, Outcome::Cancelled) => match attempt() {
+                Some("cancelled") => (Some("cancelled"), Some("gateway")),
+                fault => (fault.or(Some("cancelled")), Some("user")),
+            },
             (_, Outcome::Truncated) => (Some(attempt().unwrap_or("truncated")), Some("provider")),
             (_, Outcome::Failed) => (Some(attempt().unwrap_or("upstream_status")), Some("provider")),
         }

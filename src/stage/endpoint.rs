@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, request::Parts};
 
-use crate::dialect::{Dialect, pending::Pending};
+use crate::dialect::{Dialect, anthropic::AnthropicMessages, pending::Pending};
 
 /// What a request asks of the gateway, by its path and method.
 ///
@@ -88,7 +88,7 @@ pub enum Missing {
 }
 
 const CHAT: &dyn Dialect = &Pending("openai-chat");
-const MESSAGES: &dyn Dialect = &Pending("anthropic-messages");
+const MESSAGES: &dyn Dialect = &AnthropicMessages;
 
 impl Endpoint {
     /// What a request with this head asks.

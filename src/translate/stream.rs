@@ -147,7 +147,9 @@ where
             let _ = timeout(hold, content).await;
         }
         let mut flow = self.0.flow();
-        if let State::Broken(fault) = &flow.state {
+        // Content that came commits, even if what broke the stream came with it: what the caller sees must not depend
+        // on how the bytes were cut.
+        if let (State::Broken(fault), false) = (&flow.state, flow.seen.content) {
             let fault = fault.clone().at(Phase::BeforeCommit);
             flow.state = State::Done;
             return Err(fault);
@@ -181,7 +183,8 @@ where
                     if let Ok(data) = frame.into_data() {
                         self.chunk(&data);
                     }
-                    if self.out.len() >= JOINED {
+                    // The first content commits before anything else is read.
+                    if self.out.len() >= JOINED || (self.seen.content && !self.committed) {
                         break;
                     }
                 }
@@ -257,13 +260,18 @@ where
 
     /// Gives up: drops the provider's side. What is committed is settled here, since nobody else may come to.
     fn broke(&mut self, fault: Fault, outcome: Outcome) {
-        let phase = if self.committed { Phase::AfterCommit } else { Phase::BeforeCommit };
+        let phase = if self.shown() { Phase::AfterCommit } else { Phase::BeforeCommit };
         let fault = fault.at(phase);
         self.report();
-        if self.committed {
+        if self.shown() {
             self.notes.tally.end(outcome, Some(&fault));
         }
         self.state = State::Broken(fault);
+    }
+
+    /// Whether the caller is shown the answer: it has been, or there is content that it will be.
+    fn shown(&self) -> bool {
+        self.committed || self.seen.content
     }
 
     /// Tells the tally what was seen.

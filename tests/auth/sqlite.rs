@@ -199,12 +199,12 @@ async fn f079_f081_no_key_text_is_in_the_files() {
 }
 
 #[tokio::test]
-async fn f062_a_file_that_fails_closes_the_door() {
+async fn f062_a_file_that_is_no_database_is_refused() {
     let folder = Folder::new();
     let missing = folder.0.join("no such folder").join("gateway.db");
     assert!(matches!(Sqlite::open(missing), Err(SqliteError::Failed(_))));
     fs::write(folder.file(), "this is no database, and long enough to be read as one".repeat(20)).unwrap();
-    assert!(matches!(Sqlite::open(folder.file()), Err(SqliteError::Failed(_))));
+    assert!(matches!(Sqlite::open(folder.file()), Err(SqliteError::NotOurs)));
 }
 
 #[cfg(unix)]

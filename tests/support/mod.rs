@@ -4,6 +4,8 @@
 pub mod answers;
 pub mod provider;
 pub mod script;
+#[cfg(feature = "client")]
+pub mod stack;
 pub mod target;
 #[cfg(feature = "client")]
 pub mod tls;

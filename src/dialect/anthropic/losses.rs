@@ -29,6 +29,7 @@ pub static LOSSES: &[&Loss] = &[
     &SAMPLING_THINKING,
     &SEED,
     &SERVICE_TIER,
+    &SERVICE_TIER_PRIORITY,
     &STOP_BLANK,
     &STRICT_TOOL,
     &TEMPERATURE,
@@ -163,9 +164,15 @@ pub static SAMPLING_THINKING: Loss = request(
 pub static SEED: Loss = request("anthropic.request.seed", "`seed`", Fate::Dropped, "Messages has no seed");
 pub static SERVICE_TIER: Loss = request(
     "anthropic.request.service_tier",
-    "a `service_tier` other than auto or standard",
+    "a `service_tier` that Messages does not name",
+    Fate::Dropped,
+    "Messages has `auto` and `standard_only`",
+);
+pub static SERVICE_TIER_PRIORITY: Loss = request(
+    "anthropic.request.service_tier_priority",
+    "`service_tier: priority`",
     Fate::Approximated,
-    "`auto` is sent for `priority`; others have no counterpart and are left out",
+    "`auto` is sent: it takes priority capacity where the account has some",
 );
 pub static STOP_BLANK: Loss = request("anthropic.request.stop", "a stop sequence of white space", Fate::Dropped, "Messages refuses those");
 pub static STRICT_TOOL: Loss =

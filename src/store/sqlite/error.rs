@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use rusqlite::ErrorCode;
 use tower::BoxError;
 
 /// Why a SQLite file could not be opened, read or written.
@@ -17,7 +18,7 @@ pub enum SqliteError {
         /// The last number that this build knows.
         known: i64,
     },
-    /// The file is the database of another program.
+    /// The file is the database of another program, or none.
     NotOurs,
 }
 
@@ -34,7 +35,7 @@ impl fmt::Display for SqliteError {
             Self::NewerSchema { found, known } => {
                 write!(f, "the database has schema {found}, and this version knows up to {known}: use a newer gateway")
             }
-            Self::NotOurs => f.write_str("the file is the database of another program"),
+            Self::NotOurs => f.write_str("the file is not a database of this gateway"),
         }
     }
 }
@@ -50,6 +51,9 @@ impl Error for SqliteError {
 
 impl From<rusqlite::Error> for SqliteError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error.into())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotOurs,
+            _ => Self::Failed(error.into()),
+        }
     }
 }

@@ -15,8 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Sqlite, SqliteError};
 use crate::{
     auth::{
-        Changed, KeyAudit, KeyChange, KeyChanges, KeyFuture, KeyHash, KeyRecord, KeyRegister, KeyRegisterError, KeyStatus, KeyStore,
-        KeyStoreError, KeyUse, SecretHash,
+        Applied, Changed, KeyAudit, KeyChange, KeyChanges, KeyFuture, KeyHash, KeyRecord, KeyRegister, KeyRegisterError, KeyStatus,
+        KeyStore, KeyStoreError, KeyUse, SecretHash,
     },
     stage::{KeyId, KeyKind},
 };
@@ -114,15 +114,14 @@ fn audit(connection: &Connection, kid: &KeyId) -> Result<Vec<KeyAudit>, SqliteEr
 /// Reads, changes and writes under the write lock, so that two processes cannot undo each other's changes.
 fn apply(connection: &mut Connection, change: &KeyChange) -> Result<KeyRecord, KeyRegisterError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(SqliteError::from)?;
-    let before = find(&transaction, &change.kid)?;
-    let after = change.apply(before.clone())?;
-    match &after {
-        Some(record) => write(&transaction, record)?,
-        None => erase(&transaction, &change.kid)?,
+    let applied = change.apply(find(&transaction, &change.kid)?)?;
+    match &applied {
+        Applied::Kept(record) => write(&transaction, record)?,
+        Applied::Gone(record) => erase(&transaction, &record.kid)?,
     }
     log(&transaction, &change.audit())?;
     transaction.commit().map_err(SqliteError::from)?;
-    after.or(before).ok_or_else(|| crate::auth::KeyChangeError::NotFound.into())
+    Ok(applied.into_record())
 }
 
 fn write(transaction: &Transaction<'_>, record: &KeyRecord) -> Result<(), SqliteError> {

@@ -124,6 +124,7 @@ fn connect(path: &Path) -> Result<Connection, SqliteError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -167,4 +168,6 @@ fn owner_only(_: &mut fs::OpenOptions) {}
 const CONNECTIONS: usize = 4;
 /// How long a writer waits for another.
 const BUSY: Duration = Duration::from_secs(5);
+/// More than there are different statements.
+const STATEMENTS: usize = 64;
 const PAUSE: Duration = Duration::from_millis(10);

@@ -21,7 +21,8 @@ use crate::dialect::{
 ///     +---- error ---------------+---- error: Stopped, but not complete -------+
 /// ```
 ///
-/// A whole Message goes the same way at once. What comes after the end is not read.
+/// The reason to stop is told on at `message_stop`: a stream that breaks off before it has not ended well. A whole Message
+/// goes the same way at once. What comes after the end is not read.
 #[derive(Debug)]
 pub struct MessageDecoder {
     state: State,
@@ -35,7 +36,7 @@ pub struct MessageDecoder {
 enum State {
     Awaiting,
     Telling,
-    Finished,
+    Finished { reason: FinishReason<'static>, stop_sequence: Option<String> },
     Stopped { complete: bool },
     Failed(StreamError),
 }
@@ -71,7 +72,10 @@ impl MessageDecoder {
                 self.telling("content_block_stop")?;
                 self.blocks.stop(event.index.unwrap_or(0), sink)
             }
-            "message_delta" => self.message_delta(event.delta.unwrap_or_default(), event.usage, sink),
+            "message_delta" => {
+                unknown(event.unknown, sink);
+                self.message_delta(event.delta.unwrap_or_default(), event.usage, sink)
+            }
             "message_stop" => self.message_stop(sink),
             "ping" => {
                 sink(Event::Alive);
@@ -99,9 +103,7 @@ impl MessageDecoder {
         self.state = State::Telling;
         sink(Event::Start { id: message.id.map(|id| id.0), model: message.model.map(|model| model.0), created: None });
         self.usage(message.usage, sink);
-        for (kind, raw) in message.unknown.into_iter().filter(|(_, raw)| raw.get() != "null") {
-            sink(Event::Unknown { kind, raw: Cow::Borrowed(raw.get()) });
-        }
+        unknown(message.unknown, sink);
         Ok(())
     }
 
@@ -111,35 +113,35 @@ impl MessageDecoder {
         usage: Option<Raw<'d>>,
         sink: &mut dyn FnMut(Event<'d>),
     ) -> Result<(), StreamError> {
-        for (kind, raw) in delta.unknown.into_iter().filter(|(_, raw)| raw.get() != "null") {
-            sink(Event::Unknown { kind, raw: Cow::Borrowed(raw.get()) });
-        }
+        unknown(delta.unknown, sink);
         match (&self.state, delta.stop_reason) {
             (State::Awaiting, _) => return Err(StreamError::order("message_delta before message_start")),
-            (State::Telling, Some(stop_reason)) => self.finish_choice(stop_reason, delta.stop_sequence, sink),
+            (State::Telling, Some(stop_reason)) => self.finished(stop_reason, delta.stop_sequence),
             _ => {}
         }
         self.usage(usage, sink);
         Ok(())
     }
 
-    fn message_stop<'d>(&mut self, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
-        if !matches!(self.state, State::Finished) {
-            return Err(StreamError::order("message_stop before a stop_reason"));
-        }
-        self.blocks.close(sink);
-        self.state = State::Stopped { complete: true };
-        Ok(())
-    }
-
-    fn finish_choice<'d>(&mut self, stop_reason: Str<'d>, stop_sequence: Option<Str<'d>>, sink: &mut dyn FnMut(Event<'d>)) {
+    fn finished(&mut self, stop_reason: Str<'_>, stop_sequence: Option<Str<'_>>) {
         let reason = match reply::finish_reason(stop_reason) {
             // The only call was the output tool's, and that is the answer's text.
             FinishReason::ToolCalls if self.blocks.only_output() => FinishReason::Stop,
-            reason => reason,
+            reason => reason.into_owned(),
         };
-        sink(Event::Finish { choice: 0, reason, stop_sequence: stop_sequence.map(|sequence| sequence.0) });
-        self.state = State::Finished;
+        self.state = State::Finished { reason, stop_sequence: stop_sequence.map(|sequence| sequence.0.into_owned()) };
+    }
+
+    fn message_stop<'d>(&mut self, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        let State::Finished { reason, stop_sequence } = &mut self.state else {
+            return Err(StreamError::order("message_stop before a stop_reason"));
+        };
+        let reason = std::mem::replace(reason, FinishReason::Stop);
+        let stop_sequence = stop_sequence.take().map(Cow::Owned);
+        self.blocks.close(sink);
+        sink(Event::Finish { choice: 0, reason, stop_sequence });
+        self.state = State::Stopped { complete: true };
+        Ok(())
     }
 
     fn usage<'d>(&mut self, usage: Option<Raw<'d>>, sink: &mut dyn FnMut(Event<'d>)) {
@@ -180,7 +182,7 @@ impl MessageDecoder {
             self.blocks.start(index, block, sink)?;
             self.blocks.stop(index, sink)?;
         }
-        self.finish_choice(stop_reason, stop_sequence, sink);
+        self.finished(stop_reason, stop_sequence);
         self.usage(usage, sink);
         self.message_stop(sink)
     }
@@ -191,6 +193,13 @@ impl MessageDecoder {
             return Err(error.clone());
         }
         step(self).inspect_err(|error| self.state = State::Failed(error.clone()))
+    }
+}
+
+/// Tells members that only this dialect knows, if they say something.
+fn unknown<'d>(members: wire::Unknown<'d>, sink: &mut dyn FnMut(Event<'d>)) {
+    for (kind, raw) in members.into_iter().filter(|(_, raw)| raw.get() != "null") {
+        sink(Event::Unknown { kind, raw: Cow::Borrowed(raw.get()) });
     }
 }
 

@@ -56,7 +56,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
     fn new(request: &'r Request<'a>, target: &'r Target<'r>, losses: &'l mut Losses) -> Self {
         let blocks = || request.turns.iter().flat_map(|turn| &turn.blocks);
         let called = blocks().filter_map(|block| match &block.kind {
-            BlockKind::ToolCall { name, .. } => Some(&**name),
+            BlockKind::ToolCall { name, .. } if !is_blank(name) => Some(&**name),
             _ => None,
         });
         let ids = blocks().filter_map(|block| match &block.kind {
@@ -157,12 +157,11 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
         match &**tier {
             "auto" => _ = body.str("service_tier", "auto"),
             "default" | "standard" | "standard_only" => _ = body.str("service_tier", "standard_only"),
-            other => {
-                self.losses.report(&losses::SERVICE_TIER, Place::member("service_tier"));
-                if other == "priority" {
-                    body.str("service_tier", "auto");
-                }
+            "priority" => {
+                self.losses.report(&losses::SERVICE_TIER_PRIORITY, Place::member("service_tier"));
+                body.str("service_tier", "auto");
             }
+            _ => self.losses.report(&losses::SERVICE_TIER, Place::member("service_tier")),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The answer's form: the model's own structured output, or an honest emulation by a tool that it must call.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use crate::dialect::{
     Place, StructuredOutput,
     anthropic::losses,
     conversation::{OutputFormat, ToolChoice},
-    json::Object,
+    json::{Array, Object},
     wire::Raw,
 };
 
@@ -25,8 +25,8 @@ pub enum Output<'r> {
         /// Its name, unlike that of any other tool.
         name: String,
         /// What it is for.
-        description: Cow<'r, str>,
-        /// Its input's JSON Schema.
+        description: String,
+        /// Its input's JSON Schema; `None` for any object.
         schema: Option<Raw<'r>>,
     },
 }
@@ -59,7 +59,7 @@ impl<'r> Output<'r> {
         if let Some(description) = description {
             let _ = write!(purpose, " {description}");
         }
-        Self::Tool { name, description: purpose.into(), schema }
+        Self::Tool { name, description: purpose, schema }
     }
 
     /// The name of the tool that stands for the answer.
@@ -85,6 +85,17 @@ impl<'r> Output<'r> {
             _ => None,
         }
     }
+}
+
+/// Writes the output tool.
+pub fn write_tool(name: &str, description: &str, schema: Option<Raw<'_>>, tools: &mut Array<'_>) {
+    let mut tool = tools.object();
+    tool.str("name", name).str("description", description);
+    match schema {
+        Some(schema) => input_schema(Some(schema), &mut tool),
+        None => _ = tool.raw("input_schema", r#"{"type":"object","additionalProperties":true}"#),
+    }
+    tool.end();
 }
 
 /// Writes a tool's `input_schema`. The API wants `type: object` said.

@@ -25,10 +25,7 @@ impl Writer<'_, '_, '_> {
         let mut tools = body.array("tools");
         self.request.tools.iter().for_each(|tool| self.tool(tool, &mut tools));
         if let Output::Tool { name, description, schema } = output {
-            let mut object = tools.object();
-            object.str("name", name).str("description", description);
-            output::input_schema(*schema, &mut object);
-            object.end();
+            output::write_tool(name, description, *schema, &mut tools);
         }
         tools.end();
         self.tool_choice(output, plan, body);

@@ -68,9 +68,11 @@ impl Pipe for MessageRelay {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        // A line end that a cut severed from its frame still belongs to what went out.
+        let blank = frame.raw.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
         match &frame.data {
             // Nothing may follow the end, or an error.
-            _ if self.ended || seen.error.is_some() => Ok(()),
+            _ if (self.ended && !blank) || seen.error.is_some() => Ok(()),
             None => {
                 out.extend_from_slice(frame.raw);
                 Ok(())

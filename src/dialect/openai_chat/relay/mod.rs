@@ -1,0 +1,252 @@
+//! A provider's answer to a caller of the same dialect: its bytes, with a few spliced in.
+//!
+//! Nothing is parsed into values; the members that matter are found as spans.
+//!
+//! | | bare (no notes) | with notes |
+//! | --- | --- | --- |
+//! | every chunk | as it came | `id` is the gateway's |
+//! | first chunk | as it came | `provider` too |
+//! | usage, caller asked | as it came | in one chunk of its own before `[DONE]`, with `provider`, `native_response_id`, `meta`, cost |
+//! | usage, caller did not ask | left out | left out |
+//! | whole answer | as it came | `id`, `provider`, `native_response_id`, `meta`, enriched `usage` |
+
+mod observe;
+mod usage;
+
+use bytes::{Bytes, BytesMut};
+
+use super::error;
+use crate::{
+    dialect::{
+        AnswerOptions, Edits, End, Losses, Pipe, Seen, Stamp, StreamError,
+        frame::Frame,
+        json,
+        scan::{Member, Members},
+    },
+    fault::Fault,
+};
+
+/// A pipe for one answer.
+pub(super) struct ChatRelay {
+    stamp: Stamp,
+    options: AnswerOptions,
+    /// The gateway's id as a JSON string.
+    id: Bytes,
+    /// Whether a chunk went out.
+    begun: bool,
+    /// Whether what went out last lacks the blank line that ends an event.
+    unended: bool,
+    /// The usage chunk, ready to go out before the end.
+    usage: Option<Bytes>,
+    losses: Losses,
+    failed: Option<StreamError>,
+}
+
+impl ChatRelay {
+    pub(super) fn new(stamp: Stamp, options: AnswerOptions) -> Self {
+        let mut id = BytesMut::new();
+        json::string(&mut id, &stamp.id);
+        Self { stamp, options, id: id.freeze(), begun: false, unended: false, usage: None, losses: Losses::default(), failed: None }
+    }
+
+    fn chunk(&mut self, frame: &Frame<'_>, data: &str, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
+        let body = data.as_bytes();
+        let members = Members::scan(body).map_err(|error| StreamError::malformed(error.to_string()))?;
+        if frame.event == "error" || observe::is_error(body, &members) {
+            seen.error = Some(error::upstream(data, None));
+            return Ok(());
+        }
+        let choices = observe::answer(body, &members, seen);
+        let usage = members.find(body, "usage");
+        let counted = usage.filter(|usage| usage.text(body) != "null");
+
+        if !self.options.include_usage {
+            // A chunk of usage alone is there because we asked for it, and so is `"usage": null` in the others.
+            if counted.is_none() || choices > 0 {
+                self.splice(frame, data, &members, usage, out);
+            }
+        } else if self.options.notes.is_none() || counted.is_none() {
+            self.splice(frame, data, &members, None, out);
+        } else {
+            let carrier = Bytes::copy_from_slice(body);
+            self.usage = Some(usage::chunk(&carrier, &members, &self.id, &self.options, seen));
+            if choices > 0 {
+                self.splice(frame, data, &members, usage, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forwards a chunk with our id, and without `usage`, if it has to go.
+    fn splice(&mut self, frame: &Frame<'_>, data: &str, members: &Members, usage: Option<&Member>, out: &mut BytesMut) {
+        let first = !std::mem::replace(&mut self.begun, true);
+        self.unended = !frame.raw.ends_with(b"\n") && !frame.raw.ends_with(b"\r");
+        let body = data.as_bytes();
+        let Some(notes) = &self.options.notes else {
+            match usage {
+                Some(usage) => write(frame, data, out, |out| cut(body, 0..body.len(), members, usage, out)),
+                None => out.extend_from_slice(frame.raw),
+            }
+            return;
+        };
+        let id = members.find(body, "id");
+        match (id, first) {
+            // The steady case: nothing is allocated.
+            (Some(id), false) => write(frame, data, out, |out| {
+                // Which of the two comes first is the provider's choice.
+                let (head, tail) = (0..id.value.start, id.value.end..body.len());
+                match usage {
+                    Some(usage) if usage.value.start < id.value.start => cut(body, head, members, usage, out),
+                    _ => out.extend_from_slice(body.get(head).unwrap_or_default()),
+                }
+                out.extend_from_slice(&self.id);
+                match usage {
+                    Some(usage) if usage.value.start > id.value.start => cut(body, tail, members, usage, out),
+                    _ => out.extend_from_slice(body.get(tail).unwrap_or_default()),
+                }
+            }),
+            _ => {
+                let mut edits = Edits::default();
+                edits.set(body, members, "id", &self.id);
+                if let Some(usage) = usage {
+                    edits.cut(members, usage);
+                }
+                if first {
+                    edits.set(body, members, "provider", quoted(notes.provider()));
+                }
+                let whole = Bytes::copy_from_slice(body);
+                write(frame, data, out, |out| edits.apply(&whole).iter().for_each(|part| out.extend_from_slice(part)));
+            }
+        }
+    }
+
+    /// Writes what was held back for the end.
+    fn flush(&mut self, out: &mut BytesMut) {
+        if let Some(usage) = self.usage.take() {
+            self.end_event(out);
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(&usage);
+            out.extend_from_slice(b"\n\n");
+        }
+    }
+
+    fn end_event(&mut self, out: &mut BytesMut) {
+        if std::mem::take(&mut self.unended) {
+            out.extend_from_slice(b"\n\n");
+        }
+    }
+}
+
+impl Pipe for ChatRelay {
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if seen.ended || seen.error.is_some() {
+            return Ok(());
+        }
+        let Some(data) = &frame.data else {
+            // A comment.
+            out.extend_from_slice(frame.raw);
+            return Ok(());
+        };
+        match data.trim_ascii() {
+            "[DONE]" => {
+                self.flush(out);
+                seen.ended = true;
+                out.extend_from_slice(frame.raw);
+                Ok(())
+            }
+            "" => {
+                out.extend_from_slice(frame.raw);
+                Ok(())
+            }
+            _ => self.chunk(frame, data, out, seen).inspect_err(|error| self.failed = Some(error.clone())),
+        }
+    }
+
+    fn finish(&mut self, out: &mut BytesMut, seen: &mut Seen) -> Result<End, StreamError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if !seen.finished || seen.error.is_some() {
+            return Ok(End::Truncated);
+        }
+        if !seen.ended && self.options.notes.is_some() {
+            self.flush(out);
+            self.end_event(out);
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        }
+        seen.ended = true;
+        Ok(End::Complete)
+    }
+
+    fn fail(&mut self, fault: &Fault, out: &mut BytesMut) {
+        self.end_event(out);
+        error::encode_event(fault, &self.stamp.id, out);
+    }
+
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError> {
+        let members = Members::scan(body).map_err(|error| StreamError::malformed(error.to_string()))?;
+        if observe::is_error(body, &members) {
+            seen.error = Some(error::upstream(std::str::from_utf8(body).unwrap_or_default(), None));
+            return Ok(Vec::new());
+        }
+        if observe::answer(body, &members, seen) == 0 {
+            return Err(StreamError::malformed("there are no choices"));
+        }
+        seen.ended = true;
+        let Some(notes) = &self.options.notes else { return Ok(vec![body.clone()]) };
+        let mut edits = Edits::default();
+        edits.set(body, &members, "id", &self.id);
+        edits.set(body, &members, "provider", quoted(notes.provider()));
+        usage::annotate(body, &members, &self.options, seen, &mut edits);
+        Ok(edits.apply(body).into_vec())
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}
+
+fn quoted(text: &str) -> BytesMut {
+    let mut quoted = BytesMut::with_capacity(text.len() + 2);
+    json::string(&mut quoted, text);
+    quoted
+}
+
+/// Forwards a frame with another payload, its other lines as they came.
+fn write(frame: &Frame<'_>, data: &str, out: &mut BytesMut, payload: impl FnOnce(&mut BytesMut)) {
+    // The payload lies inside the frame, unless it was joined from several lines.
+    let start = (data.as_ptr() as usize).checked_sub(frame.raw.as_ptr() as usize);
+    let inside = start.map(|start| start..start + data.len()).filter(|span| frame.raw.get(span.clone()) == Some(data.as_bytes()));
+    match inside {
+        Some(span) => {
+            out.extend_from_slice(frame.raw.get(..span.start).unwrap_or_default());
+            payload(out);
+            out.extend_from_slice(frame.raw.get(span.end..).unwrap_or_default());
+        }
+        None => {
+            out.extend_from_slice(b"data: ");
+            let before = out.len();
+            payload(out);
+            // Outside strings, where alone they can be, line breaks are white space.
+            out.iter_mut().skip(before).filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+            out.extend_from_slice(b"\n\n");
+        }
+    }
+}
+
+/// Writes `body[span]` without `member` and its comma.
+fn cut(body: &[u8], span: std::ops::Range<usize>, members: &Members, member: &Member, out: &mut BytesMut) {
+    let at = members.iter().position(|other| other == member).unwrap_or_default();
+    let before = at.checked_sub(1).and_then(|at| members.iter().nth(at));
+    let after = members.iter().nth(at + 1);
+    let gap = match (before, after) {
+        (Some(before), _) => before.value.end..member.value.end,
+        (None, Some(after)) => member.name.start..after.name.start,
+        (None, None) => member.name.start..member.value.end,
+    };
+    out.extend_from_slice(body.get(span.start..gap.start.max(span.start)).unwrap_or_default());
+    out.extend_from_slice(body.get(gap.end.min(span.end)..span.end).unwrap_or_default());
+}

@@ -1,0 +1,222 @@
+//! The whole stack against providers that misbehave, on real sockets.
+#![cfg(feature = "client")]
+
+mod support;
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use portcullis::{catalog::Timeouts, stage::Outcome, translate::TranslateLayer};
+use support::{
+    answers::*,
+    script::Script,
+    stack::{Answer, Options, Stack, chat, messages},
+};
+
+const CHAT: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
+
+#[tokio::test]
+async fn a_whole_answer_is_annotated_and_billed() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::json(200, anthropic_answer("Hi")));
+    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!(body["provider"], "anthropic");
+    assert_eq!(body["content"][0]["text"], "Hi");
+    assert!(body["usage"]["cost"]["total_nanos"].is_u64(), "{body}");
+    assert!(answer.header("x-request-id").starts_with("G-"));
+    assert_eq!(answer.header("request-id"), answer.header("x-request-id"));
+    assert_eq!(answer.header("x-gateway-provider"), "anthropic");
+    assert_eq!(answer.header("x-gateway-attempts"), "1");
+    let record = stack.record();
+    assert_eq!(record.outcome, Outcome::Complete);
+    assert_eq!(record.cost_nanos, body["usage"]["cost"]["total_nanos"].as_u64().unwrap());
+    let upstream = stack.anthropic.received();
+    assert_eq!(upstream[0].json()["model"], "claude-sonnet-4-20250514");
+    let head = String::from_utf8_lossy(&upstream[0].head).to_lowercase();
+    assert!(head.contains("x-api-key: sk-upstream-secret") && head.contains("anthropic-version: 2023-06-01"), "{head}");
+}
+
+#[tokio::test]
+async fn a_stream_is_settled_before_its_end_is_handed_out() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::sse(anthropic_events(&["Hel", "lo"])));
+    let mut body = stack.send(MESSAGES, messages("claude", true)).await.into_body();
+    let mut text = String::new();
+    while let Some(frame) = body.frame().await {
+        text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+        assert_eq!(!stack.ledger.records().is_empty(), text.contains("message_stop"), "{text}");
+    }
+    assert!(text.contains("Hel") && text.contains(r#""provider":"anthropic""#) && text.contains("total_nanos"), "{text}");
+    assert_eq!(stack.record().outcome, Outcome::Complete);
+}
+
+#[tokio::test]
+async fn f041_an_error_that_opens_a_stream_fails_over_unseen() {
+    let stack = Stack::start().await;
+    stack
+        .openai
+        .play(Script::sse([openai_error_event("server_error", "out of luck")]))
+        .play(Script::sse([openai_error_event("server_error", "out of luck")]));
+    stack.anthropic.play(Script::sse(anthropic_events(&["Hi"])));
+    let answer = stack.ask(CHAT, chat("both", true)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("Hi") && !answer.text().contains("out of luck"), "{}", answer.text());
+    assert_eq!(answer.header("x-gateway-provider"), "anthropic");
+    assert_eq!(answer.header("x-gateway-attempts"), "3");
+    let record = stack.record();
+    assert_eq!(record.attempts.len(), 3);
+    assert!(record.success);
+}
+
+#[tokio::test]
+async fn f042_a_stream_that_breaks_off_never_ends_normally() {
+    for script in [
+        Script::cut_mid_chunk(&anthropic_events(&["Hi", "there"])[..4]),
+        Script::sse(&anthropic_events(&["Hi", "there"])[..4]),
+        Script::open_sse(&anthropic_events(&["Hi", "there"])[..4]).then(support::script::Step::Reset),
+    ] {
+        let stack = Stack::start().await;
+        stack.anthropic.play(script);
+        let answer = stack.ask(MESSAGES, messages("claude", true)).await;
+        assert!(answer.text().contains("event: error") && !answer.text().contains("message_stop"), "{}", answer.text());
+        let record = stack.record();
+        assert_eq!((record.outcome, record.success), (Outcome::Truncated, false));
+        assert!(record.usage.counts.output > 0, "what came is charged: {record:#?}");
+    }
+}
+
+#[tokio::test]
+async fn f036_a_provider_that_never_answers_is_left() {
+    let timeouts = Timeouts { first_byte: Duration::from_millis(50), ..Timeouts::default() };
+    let stack = Stack::with(Options { timeouts, ..Options::default() }).await;
+    stack.openai.play(Script::stall()).play(Script::stall());
+    stack.anthropic.play(Script::sse(anthropic_events(&["Hi"])));
+    let answer = stack.ask(CHAT, chat("both", true)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-provider")), (200, "anthropic"), "{}", answer.text());
+    assert_eq!(stack.record().attempts[0].fault, Some("first_byte_timeout"));
+}
+
+#[tokio::test]
+async fn f037_silence_after_content_is_truncation_told_in_band() {
+    let timeouts = Timeouts { idle: Duration::from_millis(100), ..Timeouts::default() };
+    let stack = Stack::with(Options { timeouts, ..Options::default() }).await;
+    stack.anthropic.play(Script::open_sse(&anthropic_events(&["Hi", "there"])[..4]).then(support::script::Step::Stall));
+    let answer = stack.ask(MESSAGES, messages("claude", true)).await;
+    assert!(answer.text().contains("Hi") && answer.text().contains("event: error"), "{}", answer.text());
+    assert_eq!(stack.record().outcome, Outcome::Truncated);
+}
+
+#[tokio::test]
+async fn f054_an_answer_that_nobody_takes_is_ended_and_settled() {
+    let translate = TranslateLayer::new().write_stall(Duration::from_millis(100));
+    let stack = Stack::with(Options { translate, ..Options::default() }).await;
+    stack.anthropic.play(Script::open_sse(&anthropic_events(&["Hi", "there"])[..4]).then(support::script::Step::Stall));
+    let mut body = stack.send(MESSAGES, messages("claude", true)).await.into_body();
+    assert!(body.frame().await.is_some());
+    // Not polled again, and yet the provider's side is dropped and the record written.
+    stack.anthropic.until(|counts| counts.abandoned == 1).await;
+    let record = stack.record();
+    assert_eq!((record.outcome, record.fault), (Outcome::Cancelled, Some("write_stall")));
+    drop(body);
+    assert_eq!(stack.ledger.records().len(), 1);
+}
+
+#[tokio::test]
+async fn f053_a_caller_that_leaves_ends_the_providers_work() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::open_sse(&anthropic_events(&["Hi", "there"])[..4]).then(support::script::Step::Stall));
+    let mut body = stack.send(MESSAGES, messages("claude", true)).await.into_body();
+    assert!(body.frame().await.is_some());
+    drop(body);
+    stack.anthropic.until(|counts| counts.abandoned == 1).await;
+    let record = stack.record();
+    assert_eq!(record.outcome, Outcome::Cancelled);
+    assert!(record.usage.counts.output > 0, "{record:#?}");
+}
+
+#[tokio::test]
+async fn f048_a_short_retry_after_is_sat_out_and_a_long_one_told() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::rate_limited(Some("0"))).play(Script::json(200, anthropic_answer("Hi")));
+    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "2"), "{}", answer.text());
+
+    stack.anthropic.play(Script::rate_limited(Some("3600")));
+    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "3600"), "{}", answer.text());
+    assert_eq!(answer.header("x-should-retry"), "false");
+    assert_eq!(answer.json()["error"]["type"], "rate_limit_error");
+}
+
+#[tokio::test]
+async fn f051_our_credential_refused_is_not_the_callers_fault() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::json(401, anthropic_error("authentication_error", "invalid x-api-key sk-upstream-secret")));
+    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
+    assert_eq!(answer.status, 502);
+    assert!(!answer.text().contains("sk-upstream-secret"), "{}", answer.text());
+    assert_eq!(answer.json()["attempts"][0]["status"], 401);
+}
+
+#[tokio::test]
+async fn er_09_a_callers_mistake_keeps_its_status_and_is_not_repeated() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::json(400, anthropic_error("invalid_request_error", "max_tokens: too large")));
+    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("max_tokens: too large"), "{}", answer.text());
+    assert_eq!(stack.anthropic.received().len(), 1);
+    assert_eq!(stack.record().fault, Some("rejected"));
+}
+
+#[tokio::test]
+async fn f043_a_page_instead_of_an_answer_is_a_bad_gateway() {
+    let stack = Stack::start().await;
+    for _ in 0..3 {
+        stack.anthropic.play(Script::json(200, "<html>log in</html>").with_header("content-type", "text/html"));
+    }
+    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["type"], "api_error");
+}
+
+#[tokio::test]
+async fn f047_a_redirection_is_not_followed() {
+    let stack = Stack::start().await;
+    for _ in 0..3 {
+        stack.anthropic.play(Script::json(302, "").with_header("location", "http://169.254.169.254/latest"));
+    }
+    assert_eq!(stack.ask(MESSAGES, messages("claude", false)).await.status, 502);
+}
+
+#[tokio::test]
+async fn f059_a_shutdown_ends_what_does_not_end_and_settles_it() {
+    let stack = Stack::with(Options { drain: Duration::from_millis(100), ..Options::default() }).await;
+    stack.anthropic.play(Script::open_sse(&anthropic_events(&["Hi", "there"])[..4]).then(support::script::Step::Stall));
+    let response = stack.send(MESSAGES, messages("claude", true)).await;
+    let (ledger, gateway) = (stack.ledger.clone(), stack.gateway.clone());
+    let drained = stack.stop().await;
+    assert_eq!(drained, portcullis::gateway::Drained::Aborted { left: 1 });
+    assert_eq!(ledger.records().len(), 1);
+    let answer = Answer::read(response).await;
+    assert!(answer.text().contains("event: error"), "{}", answer.text());
+    assert_eq!(gateway.running(), 0);
+}
+
+#[tokio::test]
+async fn unknown_and_unbuilt_routes_are_told_in_the_callers_words() {
+    let stack = Stack::start().await;
+    for (path, status, code) in
+        [("/v1/nothing", 404, "not_found"), ("/v1/responses", 501, "not_implemented"), ("/v1/models", 405, "method_not_allowed")]
+    {
+        let answer = stack.ask(path, "{}").await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.json()["error"]["code"], code, "{}", answer.text());
+    }
+    let answer = stack.ask(MESSAGES, messages("nobody", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["error"]["type"].as_str()), (404, Some("not_found_error")));
+    assert_eq!(stack.record().fault, Some("model_not_found"));
+}
