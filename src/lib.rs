@@ -5,6 +5,8 @@ pub mod api;
 pub mod auth;
 pub mod catalog;
 #[cfg(feature = "config")]
+pub mod command;
+#[cfg(feature = "config")]
 pub mod config;
 pub mod dialect;
 pub mod fault;

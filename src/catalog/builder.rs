@@ -75,7 +75,7 @@ fn add(catalog: &mut Catalog, entry: &ModelEntry) -> Result<(), ModelProblem> {
     });
     if wild {
         let fixed = entry.targets.iter().map(|target| target.capabilities.clone()).collect();
-        let wildcard = Wildcard { model, capabilities: fixed, whole: false };
+        let wildcard = Wildcard { model: model.clone(), capabilities: fixed, whole: false };
         if !catalog.wildcards.insert(entry.id.as_str(), wildcard.clone()) {
             return Err(ModelProblem::DuplicateId);
         }
@@ -83,6 +83,7 @@ fn add(catalog: &mut Catalog, entry: &ModelEntry) -> Result<(), ModelProblem> {
             // The first model keeps a pattern.
             catalog.wildcards.insert(pattern, Wildcard { whole: true, ..wildcard.clone() });
         }
+        catalog.wild.push(model);
         return Ok(());
     }
     let Entry::Vacant(vacant) = catalog.names.entry(entry.id.clone()) else {
@@ -207,6 +208,11 @@ impl Catalog {
     /// The models that have a name of their own, in the configured order.
     pub fn models(&self) -> impl ExactSizeIterator<Item = &Arc<Model>> {
         self.models.iter()
+    }
+
+    /// The models of many names, in the configured order: `*` stands in their ids and targets.
+    pub fn wildcards(&self) -> impl ExactSizeIterator<Item = &Arc<Model>> {
+        self.wild.iter()
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Catalog {
     pub(super) names: HashMap<ModelId, Arc<Model>>,
     /// Configured targets by provider and the provider's model name.
     pub(super) pins: HashMap<ProviderId, HashMap<Arc<str>, Arc<Model>>>,
+    /// The models of many names, in their configured order.
+    pub(super) wild: Vec<Arc<Model>>,
     pub(super) wildcards: Wildcards,
     /// Models that were made for a name, so that a second call finds the same targets.
     made: Mutex<HashMap<Box<str>, Resolution>>,

@@ -8,34 +8,29 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
-use crate::catalog::ApiKey;
+use crate::auth::Pepper;
 
 /// The pepper kept in the state folder; made there, readable by its owner only, if there is none.
 ///
 /// # Errors
-/// The folder or file cannot be made or read, or the file is empty.
-pub fn pepper(state: &Path) -> io::Result<ApiKey> {
+/// The folder or file cannot be made or read, or the file holds no pepper.
+pub fn pepper(state: &Path) -> io::Result<Pepper> {
     let path = state.join("pepper");
     make_folder(state)?;
-    match create(&path) {
+    let text = match create(&path) {
         Ok(mut file) => {
-            let mut bytes = [0; 32];
-            getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-            let text = STANDARD_NO_PAD.encode(bytes);
+            let mut random = [0; 32];
+            getrandom::fill(&mut random).map_err(io::Error::other)?;
+            let text = STANDARD_NO_PAD.encode(random);
             file.write_all(text.as_bytes())?;
             // Keys that were hashed with a pepper that a crash took away would open nothing.
             file.sync_all()?;
-            Ok(ApiKey::new(text))
+            text
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let text = fs::read_to_string(&path)?;
-            match text.trim() {
-                "" => Err(io::Error::new(io::ErrorKind::InvalidData, "the pepper file is empty")),
-                pepper => Ok(ApiKey::new(pepper)),
-            }
-        }
-        Err(error) => Err(error),
-    }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(&path)?,
+        Err(error) => return Err(error),
+    };
+    Pepper::new(text.trim()).map_err(|weak| io::Error::new(io::ErrorKind::InvalidData, weak))
 }
 
 fn create(path: &Path) -> io::Result<fs::File> {

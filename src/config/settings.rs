@@ -1,9 +1,10 @@
 //! What a configuration says beside its catalogue.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use super::document::{Field, Section};
 use crate::{
+    auth::{KeyFormat, NewKey, Pepper},
     catalog::{ApiKey, Timeouts},
     stage::{Fidelity, Scopes},
 };
@@ -14,7 +15,7 @@ pub struct AuthConfig {
     /// Whether callers need a key.
     pub mode: AuthMode,
     /// The secret that keys are hashed with; `None`: made and kept in the state folder.
-    pub pepper: Option<ApiKey>,
+    pub pepper: Option<Pepper>,
     /// Keys that are always there.
     pub keys: Vec<FixedKey>,
 }
@@ -32,14 +33,10 @@ pub enum AuthMode {
 /// A key of the configuration.
 #[derive(Clone, Debug)]
 pub struct FixedKey {
-    /// Its name.
-    pub name: String,
-    /// The key.
-    pub key: ApiKey,
-    /// Its workspace. Default `default`.
-    pub workspace: String,
-    /// What it may use.
-    pub scopes: Scopes,
+    /// What it is.
+    pub key: NewKey,
+    /// Its text, in the gateway's format.
+    pub text: ApiKey,
 }
 
 /// `[retry]`: how hard a call tries.
@@ -117,9 +114,10 @@ impl AuthConfig {
                 field.fail("\"open\" is for loopback addresses only, and `listen` is another");
             }
         }
-        auth.pepper = section.take("pepper").and_then(|field| field.secret()).map(ApiKey::new);
+        auth.pepper = section.take("pepper").and_then(|field| pepper(&field));
         let keys = section.take("keys").map(|field| field.list()).unwrap_or_default();
-        auth.keys = keys.iter().filter_map(FixedKey::read).collect();
+        let mut kids = BTreeSet::new();
+        auth.keys = keys.iter().filter_map(|field| FixedKey::read(field, &mut kids)).collect();
         section.finish();
         auth
     }
@@ -136,16 +134,33 @@ impl AuthMode {
 }
 
 impl FixedKey {
-    fn read(field: &Field<'_, '_>) -> Option<Self> {
+    fn read(field: &Field<'_, '_>, kids: &mut BTreeSet<String>) -> Option<Self> {
         let mut section = field.section()?;
         let name = section.need("name").and_then(|field| field.text());
-        let key = section.need("key").and_then(|field| field.secret());
+        let text = section.need("key").and_then(|field| key_text(&field, kids));
         let workspace = section.take("workspace").and_then(|field| field.text());
         let mut list = |key| section.take(key).map(|field| field.texts()).unwrap_or_default();
         let scopes = Scopes { models: list("models"), providers: list("providers"), operations: list("operations") };
         section.finish();
-        Some(Self { name: name?, key: ApiKey::new(key?), workspace: workspace.unwrap_or_else(|| "default".into()), scopes })
+        Some(Self { key: NewKey { workspace, scopes, ..NewKey::named(name?) }, text: text? })
     }
+}
+
+fn pepper(field: &Field<'_, '_>) -> Option<Pepper> {
+    Pepper::new(field.secret()?).map_err(|weak| field.fail(weak.to_string())).ok()
+}
+
+fn key_text(field: &Field<'_, '_>, kids: &mut BTreeSet<String>) -> Option<ApiKey> {
+    let text = field.secret()?;
+    let Some(key) = KeyFormat::default().parse(&text) else {
+        field.fail("this is not a key in the gateway's format: aistats_v1_k_<12 letters or digits>_<secret>");
+        return None;
+    };
+    if !kids.insert(key.kid().to_owned()) {
+        field.fail("another key has this id");
+        return None;
+    }
+    Some(ApiKey::new(text))
 }
 
 impl RetryConfig {

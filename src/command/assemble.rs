@@ -1,0 +1,41 @@
+//! From a configuration to a gateway.
+
+use super::{Failure, failed_to};
+use crate::{
+    auth::{CachedKeys, KeyAdmin, MemoryKeys, Pepper},
+    config::{AuthMode, Config},
+    gateway::{Driver, Gateway},
+    normalize::NormalizeLayer,
+    retry::RetryPolicy,
+    store::Sqlite,
+    translate::TranslateLayer,
+    transport::{HttpClient, Transport},
+};
+
+/// The gateway that `config` describes, with keys in `database`.
+pub(super) async fn gateway(config: &Config, database: Sqlite, pepper: Pepper) -> Result<(Gateway, Driver), Failure> {
+    let (limits, retry, answers) = (&config.limits, &config.retry, &config.answers);
+    let builder = Gateway::builder(config.catalog.clone())
+        .normalize(NormalizeLayer::new().max_body(limits.body).body_timeouts(limits.body_idle, limits.body_total))
+        .retry(RetryPolicy::new().attempts(retry.attempts).total(retry.timeouts.total))
+        .translate(
+            TranslateLayer::new().annotate(answers.annotate).fidelity(answers.fidelity).hold(retry.hold).write_stall(limits.write_stall),
+        )
+        .drain(limits.drain);
+    let builder = match config.auth.mode {
+        AuthMode::Keys => builder.keys(CachedKeys::new(database, pepper.clone()).also(fixed(config, pepper).await?)),
+        AuthMode::Open => builder.open(),
+    };
+    Ok(builder.ledger(()).build(Transport::new(HttpClient::new())))
+}
+
+/// The keys of the configuration.
+async fn fixed(config: &Config, pepper: Pepper) -> Result<MemoryKeys, Failure> {
+    let keys = MemoryKeys::new();
+    let admin = KeyAdmin::new(keys.clone(), pepper);
+    for fixed in &config.auth.keys {
+        let made = admin.insert(fixed.key.clone(), fixed.text.expose(), "configuration").await;
+        made.map_err(failed_to(format!("use the configured key `{}`", fixed.key.name.escape_debug())))?;
+    }
+    Ok(keys)
+}

@@ -1,0 +1,106 @@
+//! `serve`: the gateway on a port, from the first start to the last answer.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+
+use super::{Failure, arguments::Arguments, assemble, failed_to, house, keys, signals::Signals};
+use crate::{
+    auth::KeyAdmin,
+    config::{AuthMode, Config},
+    gateway::Drained,
+    server::Server,
+};
+
+/// The port if nobody names another.
+const PORT: u16 = 8787;
+/// How much longer connections have than the answers in them, to send what they hold.
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long the books may take to be closed when a second signal came. The journal is on disk whatever happens.
+const HURRY: Duration = Duration::from_secs(2);
+
+pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let (config, _) = house::configuration(arguments)?;
+    let address = address(arguments, &config)?;
+    let mut signals = Signals::new().map_err(failed_to("wait for signals"))?;
+    let listener = TcpListener::bind(address).await.map_err(failed_to(format!("listen on {address}")))?;
+    let address = listener.local_addr().map_err(Failure::of)?;
+
+    let (pepper, database) = (house::pepper(&config)?, house::database(&config)?);
+    let first = match config.auth.mode {
+        AuthMode::Keys if config.auth.keys.is_empty() => keys::first(&KeyAdmin::new(database.clone(), pepper.clone())).await?,
+        AuthMode::Keys | AuthMode::Open => None,
+    };
+    let (gateway, driver) = assemble::gateway(&config, database, pepper).await?;
+    welcome(&config, address, first.as_deref());
+
+    let (stop, stopping) = watch::channel(());
+    let stopped = |mut stopping: watch::Receiver<()>| async move { drop(stopping.changed().await) };
+    let limits = &config.limits;
+    let server = Server::new(listener)
+        .connections(u32::try_from(limits.connections).unwrap_or(u32::MAX))
+        .head_timeout(limits.head)
+        .write_stall(limits.write_stall)
+        .drain(limits.drain + FLUSH);
+    let driving = tokio::spawn(driver.run(stopped(stopping.clone())));
+    let mut driving = std::pin::pin!(driving);
+    let serving = tokio::spawn(server.serve(gateway, stopped(stopping)));
+
+    signals.next().await;
+    tracing::info!(deadline_s = limits.drain.as_secs(), "draining");
+    let _ = stop.send(());
+    let mut serving = std::pin::pin!(serving);
+    let both = async {
+        let ended = serving.as_mut().await.map_err(failed_to("serve"))?;
+        let drained = driving.as_mut().await.map_err(failed_to("close the books"))?;
+        Ok(if ended.dropped == 0 && drained == Drained::Clean { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    };
+    tokio::select! {
+        done = both => return done,
+        () = signals.next() => {}
+    }
+    // Connections go, and with them their answers; the driver then finds nothing running and closes the books.
+    serving.abort();
+    let _ = timeout(HURRY, driving).await;
+    Ok(ExitCode::from(4))
+}
+
+/// Where to listen.
+fn address(arguments: &Arguments, config: &Config) -> Result<SocketAddr, Failure> {
+    let port = || match std::env::var("PORT") {
+        Ok(port) => port.parse().map_err(failed_to("listen on the port that PORT names")),
+        Err(_) => Ok(PORT),
+    };
+    let address = match arguments.listen.or(config.listen) {
+        Some(address) => address,
+        None => (Ipv4Addr::LOCALHOST, port()?).into(),
+    };
+    if config.auth.mode == AuthMode::Open && !address.ip().is_loopback() {
+        return Err(Failure::of("auth.mode \"open\" is for loopback addresses only"));
+    }
+    Ok(address)
+}
+
+/// Says where the gateway is; the first time, also the key, and how to use it.
+fn welcome(config: &Config, address: SocketAddr, key: Option<&str>) {
+    println!("listening on http://{address}");
+    if config.catalog.models().len() + config.catalog.wildcards().len() == 0 {
+        println!("no models are configured");
+    }
+    let Some(key) = key else { return };
+    println!("\nYour first key, shown this once:\n{key}");
+    let echo = config.catalog.resolve("demo/echo").map(|found| found.model);
+    let Some(model) = echo.as_ref().or_else(|| config.catalog.models().next()) else { return };
+    // An address that stands for all is none to call.
+    let host = if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address };
+    println!("\nTry it:");
+    println!(
+        "curl http://{host}/v1/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
+         -d '{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'",
+        model.id
+    );
+}
