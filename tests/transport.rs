@@ -22,7 +22,7 @@ use portcullis::{
     dialect::Dialect,
     fault::{Failure, Fault, FaultKind, Phase, Timeout},
     stage::{Endpoint, Outgoing, Payload, Upload},
-    transport::{HttpClient, ProviderBody},
+    transport::{HttpClient, ProviderBody, Transport, TransportBody, TransportFuture},
 };
 use support::{
     answers::openai_events,
@@ -190,6 +190,17 @@ async fn f035_a_pooled_connection_closed_at_the_race_is_replaced_once() {
         let [.., first, second] = &provider.received()[..] else { panic!() };
         assert_eq!((&first.head, &first.body), (&second.head, &second.body));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f035_whoever_wins_the_race_each_call_is_answered_once() {
+    // Closes right after each answer, unannounced, while the next request is on its way.
+    let provider = Provider::answering(|_| Script::json(200, "{}").then(Step::Close)).await;
+    let (client, target) = (HttpClient::new(), at(&provider));
+    for _ in 0..500 {
+        assert_eq!(text(call(&client, &target).await).await, "{}");
+    }
+    assert_eq!(provider.counts().requests, 500);
 }
 
 #[tokio::test]
@@ -458,6 +469,27 @@ async fn thousands_of_calls_one_after_another_use_one_connection() {
         assert_eq!(text(call(&client, &target).await).await, "{}");
     }
     assert_eq!((provider.counts().connections, provider.counts().requests), (1, 2_000));
+}
+
+#[tokio::test]
+async fn large_bodies_come_whole_and_let_others_run() {
+    let provider = Provider::start().await;
+    let (client, target) = (HttpClient::new(), at(&provider));
+    let events: Vec<String> = (0..5_000).map(|n| format!("data: {n:0100}\n\n")).collect();
+    provider.play(Script::sse(&events)).play(Script::json(200, "x".repeat(8 << 20)));
+    assert_eq!(text(call(&client, &target).await).await, events.concat());
+    assert_eq!(text(call(&client, &target).await).await.len(), 8 << 20);
+    assert_eq!(provider.counts().connections, 1);
+}
+
+#[test]
+fn clients_are_shared_and_calls_move_between_threads() {
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    fn sent<T: Send + 'static>() {}
+    shared::<HttpClient>();
+    shared::<Transport<HttpClient>>();
+    sent::<TransportFuture<HttpClient>>();
+    sent::<TransportBody<ProviderBody>>();
 }
 
 /// A body that says what a channel says.

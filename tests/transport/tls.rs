@@ -1,6 +1,13 @@
 //! Certificates.
 
+use std::sync::Arc;
+
 use portcullis::fault::{Failure, FaultKind, Phase};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 use super::{HttpClient, Provider, Reach, Script, call, chat, fault, support::tls, target, text};
 
@@ -20,6 +27,21 @@ async fn a_provider_whose_authority_is_trusted_is_spoken_to() {
     assert_eq!(provider.counts().connections, 1);
     provider.play(Script::cut_mid_chunk(["data: 1\n\n"]));
     assert_eq!(super::broken(call(&client, &target).await).await.1.kind(), &FaultKind::Truncated);
+}
+
+#[tokio::test]
+async fn a_host_brings_its_own_trust() {
+    let (provider, pem) = tls::provider(tls::Flaw::None).await;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap));
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = HttpClient::builder().tls(Arc::new(config)).build();
+    let target = target(&provider.url("/v1"), &[chat()], Reach::default());
+    assert_eq!(text(call(&client, &target).await).await, "{}");
 }
 
 #[tokio::test]

@@ -50,21 +50,25 @@ impl Line {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(super) async fn exchange(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, Broken> {
+    pub(super) fn exchange(&mut self, request: Request<Outgoing>) -> impl Future<Output = Result<Response<Incoming>, Broken>> {
         self.heard.forget();
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let (pulse, connection) = (&self.pulse, &mut self.connection);
-        let outcome = poll_fn(|cx| {
-            pulse.drive(cx, |cx| {
-                // A connection that ends drops its end of the answer, which is ready then, with an error.
-                poll_connection(connection, cx);
-                answer.as_mut().poll(cx)
+        // Outside the future, which would be larger by the request.
+        let answer = self.sender.try_send_request(request);
+        async move {
+            let mut answer = pin!(answer);
+            let (pulse, connection) = (&self.pulse, &mut self.connection);
+            let outcome = poll_fn(|cx| {
+                pulse.drive(cx, |cx| {
+                    // A connection that ends drops its end of the answer, which is ready then, with an error.
+                    poll_connection(connection, cx);
+                    answer.as_mut().poll(cx)
+                })
+            });
+            outcome.await.map_err(|mut broken| {
+                let unsent = broken.take_message();
+                Broken { error: broken.into_error(), unsent, heard: self.heard.is_set() }
             })
-        });
-        outcome.await.map_err(|mut broken| {
-            let unsent = broken.take_message();
-            Broken { error: broken.into_error(), unsent, heard: self.heard.is_set() }
-        })
+        }
     }
 
     /// Polls the answer's body, and the connection for what the body waits for.

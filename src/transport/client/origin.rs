@@ -26,9 +26,11 @@ use crate::{
 };
 
 /// What makes two requests share connections.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Key {
     https: bool,
+    /// As written: an `Authority` compares without regard to case, byte by byte, and it always comes from the same
+    /// configuration.
     authority: Authority,
     version: HttpVersion,
     proxy: Option<Uri>,
@@ -49,10 +51,22 @@ impl Key {
     }
 }
 
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.https == other.https
+            && self.authority.as_str() == other.authority.as_str()
+            && self.version == other.version
+            && self.proxy == other.proxy
+            && self.ca_pem == other.ca_pem
+    }
+}
+
+impl Eq for Key {}
+
 /// The rest hardly ever differs where these agree.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.authority.hash(state);
+        self.authority.as_str().hash(state);
         self.https.hash(state);
     }
 }

@@ -107,7 +107,8 @@ impl HttpClient {
         }
     }
 
-    async fn send(self, mut request: Request<Outgoing>) -> Result<Response<ProviderBody>, Fault> {
+    /// Does all that needs no waiting.
+    fn send(&self, mut request: Request<Outgoing>) -> Result<Exchange, Fault> {
         let target = Arc::clone(request.body().target());
         let Wire::Http(http) = &target.provider.wire else {
             return Err(error::unsendable("the provider is not reached over HTTP"));
@@ -115,17 +116,19 @@ impl HttpClient {
         let origin = self.origin(request.uri(), http)?;
         authorize(&mut request, http)?;
         let connect = target.timeouts.connect;
-        let response = match origin.version {
-            HttpVersion::Http1 => exchange(origin, request, connect).await?,
+        Ok(match origin.version {
+            HttpVersion::Http1 => {
+                let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+                *request.uri_mut() = Uri::from(path);
+                *request.version_mut() = Version::HTTP_11;
+                request.headers_mut().insert(HOST, origin.host.clone());
+                Box::pin(exchange(origin, request, connect))
+            }
             HttpVersion::Http2 => {
                 *request.version_mut() = Version::HTTP_2;
-                http2::exchange(&origin, request, connect).await?.map(ProviderBody::http2)
+                Box::pin(async move { http2::exchange(&origin, request, connect).await.map(|head| head.map(ProviderBody::http2)) })
             }
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Fault::new(FaultKind::Upstream(Failure::Protocol)).at(Phase::BeforeHead).with_source("upgrade not asked for"));
-        }
-        Ok(response)
+        })
     }
 }
 
@@ -144,15 +147,11 @@ fn authorize(request: &mut Request<Outgoing>, http: &HttpOrigin) -> Result<(), F
 }
 
 /// Sends a request over HTTP/1.1 and waits for the head of its answer.
-async fn exchange(origin: Arc<Origin>, mut request: Request<Outgoing>, connect: Duration) -> Result<Response<ProviderBody>, Fault> {
-    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(path);
-    *request.version_mut() = Version::HTTP_11;
-    request.headers_mut().insert(HOST, origin.host.clone());
+async fn exchange(origin: Arc<Origin>, mut request: Request<Outgoing>, connect: Duration) -> Answer {
     if let Some(mut line) = origin.checkout() {
         let spare = request.body().is_replayable().then(|| Spare::of(&request));
         match line.exchange(request).await {
-            Ok(response) => return Ok(answer(response, line, origin)),
+            Ok(response) => return answer(response, line, origin),
             // The provider closed while the request was on its way: nobody's fault, and nobody answered it.
             Err(Broken { unsent: Some(unsent), .. }) => request = unsent,
             Err(Broken { error, heard, .. }) => match spare {
@@ -161,11 +160,12 @@ async fn exchange(origin: Arc<Origin>, mut request: Request<Outgoing>, connect: 
             },
         }
     }
-    let stream = origin.dial(connect).await?;
+    // Boxed: it is rare, and every call's future would be as large.
+    let stream = Box::pin(origin.dial(connect)).await?;
     let line = Line::new(stream).await.map_err(|error| error::of_exchange(error, Phase::BeforeSend))?;
     let mut line = Box::new(line);
     match line.exchange(request).await {
-        Ok(response) => Ok(answer(response, line, origin)),
+        Ok(response) => answer(response, line, origin),
         Err(Broken { error, unsent, .. }) => {
             let phase = if unsent.is_some() { Phase::BeforeSend } else { Phase::BeforeHead };
             Err(error::of_exchange(error, phase))
@@ -173,8 +173,11 @@ async fn exchange(origin: Arc<Origin>, mut request: Request<Outgoing>, connect: 
     }
 }
 
-fn answer(response: Response<Incoming>, line: Box<Line>, origin: Arc<Origin>) -> Response<ProviderBody> {
-    response.map(|incoming| ProviderBody::http1(incoming, line, origin))
+fn answer(response: Response<Incoming>, line: Box<Line>, origin: Arc<Origin>) -> Answer {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Fault::new(FaultKind::Upstream(Failure::Protocol)).at(Phase::BeforeHead).with_source("an upgrade nobody asked for"));
+    }
+    Ok(response.map(|incoming| ProviderBody::http1(incoming, line, origin)))
 }
 
 /// What it takes to send a request again.
@@ -252,19 +255,28 @@ impl Service<Request<Outgoing>> for HttpClient {
     }
 
     fn call(&mut self, request: Request<Outgoing>) -> HttpFuture {
-        HttpFuture(Box::pin(self.clone().send(request)))
+        HttpFuture(self.send(request).map_err(Some))
     }
 }
 
 /// The head of a provider's answer, to come. Dropping it closes the connection.
 #[must_use = "futures do nothing unless polled"]
-pub struct HttpFuture(Pin<Box<dyn Future<Output = Result<Response<ProviderBody>, Fault>> + Send>>);
+pub struct HttpFuture(Result<Exchange, Option<Fault>>);
+
+type Answer = Result<Response<ProviderBody>, Fault>;
+type Exchange = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 impl Future for HttpFuture {
-    type Output = Result<Response<ProviderBody>, Fault>;
+    type Output = Answer;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        match &mut self.0 {
+            Ok(exchange) => exchange.as_mut().poll(cx),
+            Err(fault) => match fault.take() {
+                Some(fault) => Poll::Ready(Err(fault)),
+                None => Poll::Pending,
+            },
+        }
     }
 }
 
