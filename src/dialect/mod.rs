@@ -23,7 +23,6 @@ pub mod json;
 pub mod loss;
 pub mod openai_chat;
 pub mod operations;
-pub(crate) mod pending;
 mod pipe;
 mod place;
 pub mod scan;

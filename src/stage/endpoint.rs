@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, request::Parts};
 
-use crate::dialect::{Dialect, anthropic::AnthropicMessages, pending::Pending};
+use crate::dialect::{Dialect, anthropic::AnthropicMessages, openai_chat::OpenAiChat};
 
 /// What a request asks of the gateway, by its path and method.
 ///
@@ -87,7 +87,7 @@ pub enum Missing {
     Path,
 }
 
-const CHAT: &dyn Dialect = &Pending("openai-chat");
+const CHAT: &dyn Dialect = &OpenAiChat;
 const MESSAGES: &dyn Dialect = &AnthropicMessages;
 
 impl Endpoint {
