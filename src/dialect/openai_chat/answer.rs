@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 
-use super::{annotation, finish, losses, reasoning, usage};
+use super::{annotation, finish, losses, reasoning, tier, usage};
 use crate::dialect::{
     AnswerOptions, Losses, Seen, Stamp,
     conversation::{Answer, AnswerBlock, Choice, Event, FinishReason, Reasoning},
@@ -22,7 +22,7 @@ pub(super) fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions,
     if let Some(used) = &answer.usage {
         usage::write(body.key("usage"), used, options);
     }
-    if let Some(tier) = &answer.service_tier {
+    if let Some(tier) = answer.service_tier.as_deref().and_then(|tier| tier::word(tier, losses)) {
         body.str("service_tier", tier);
     }
     match &answer.fingerprint {

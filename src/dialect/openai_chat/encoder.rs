@@ -13,7 +13,7 @@ use std::fmt;
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use super::{annotation, finish, losses, reasoning, usage};
+use super::{annotation, finish, losses, reasoning, tier, usage};
 use crate::dialect::{
     AnswerOptions, Encoder, Losses, Seen, Stamp, Usage,
     conversation::{BlockId, Delta, Event, FinishReason, Opening, Reasoning},
@@ -34,7 +34,7 @@ pub(super) struct ChatEncoder {
 /// What all chunks begin with.
 struct Head {
     stamp: Stamp,
-    service_tier: Option<String>,
+    service_tier: Option<&'static str>,
     fingerprint: Option<String>,
     /// `data: {"id":...,"choices":`, once something was written; empty before.
     text: BytesMut,
@@ -242,7 +242,11 @@ impl Encoder for ChatEncoder {
                 self.finish_choice(*choice, reason, out, losses);
             }
             Event::Usage(usage) => self.usage = Some(*usage),
-            Event::ServiceTier(tier) => self.head.tell(|head| head.service_tier = Some(tier.clone().into_owned())),
+            Event::ServiceTier(tier) => {
+                if let Some(tier) = tier::word(tier, losses) {
+                    self.head.tell(|head| head.service_tier = Some(tier));
+                }
+            }
             Event::Fingerprint(fingerprint) => self.head.tell(|head| head.fingerprint = Some(fingerprint.clone().into_owned())),
             Event::Unknown { kind, .. } => losses.report_at(&losses::ANSWER_UNKNOWN_MEMBER, format!("/{kind}")),
             // An error is the driver's to write; nothing is the keep-alive's.
@@ -297,7 +301,7 @@ impl Head {
             let mut chunk = Object::begin(&mut self.text);
             chunk.str("id", &self.stamp.id).raw("object", "\"chat.completion.chunk\"");
             chunk.number("created", self.stamp.created).str("model", &self.stamp.model);
-            if let Some(tier) = &self.service_tier {
+            if let Some(tier) = self.service_tier {
                 chunk.str("service_tier", tier);
             }
             if let Some(fingerprint) = &self.fingerprint {

@@ -17,7 +17,6 @@ pub(super) static ALL: &[&Loss] = &[
     &ANSWER_UNKNOWN_BLOCK,
     &ANSWER_UNKNOWN_MEMBER,
     &AUDIO_OUTPUT,
-    &AUDIO_SOURCE,
     &CACHE_CONTROL,
     &CITATIONS,
     &DEVELOPER_ROLE,
@@ -130,8 +129,6 @@ pub(super) static WEB_SEARCH: Loss =
 
 // Requests: into Chat Completions.
 
-pub(super) static AUDIO_SOURCE: Loss =
-    request("openai-chat.request.audio_source", &[], "sound at a URL or in a file store", Refused, "only base64 data is taken");
 pub(super) static CACHE_CONTROL: Loss =
     request("openai-chat.request.cache_control", &[], "a prompt-cache breakpoint", Dropped, "the provider caches prompts by itself");
 pub(super) static CITATIONS: Loss =

@@ -15,7 +15,7 @@
 //! | --- | --- |
 //! | `request`, `decode`, `encode`, `patch` | a request's wire types; caller's to hub; hub to provider's; the same dialect's edits |
 //! | `reply`, `decoder` | an answer's wire types; a provider's answer, whole or streamed, to events |
-//! | `encoder`, `answer`, `finish`, `annotation` | events to chunks; a whole answer |
+//! | `encoder`, `answer`, `finish`, `tier`, `annotation` | events to chunks; a whole answer |
 //! | `relay` | a provider's answer to a caller of the same dialect: bytes, with a few spliced in |
 //! | `usage`, `reasoning`, `error` | what both directions share |
 //! | `grammar`, `losses` | the checker of streams; the rows of the loss table |
@@ -35,6 +35,7 @@ mod reasoning;
 mod relay;
 mod reply;
 mod request;
+mod tier;
 mod usage;
 
 use bytes::{Bytes, BytesMut};

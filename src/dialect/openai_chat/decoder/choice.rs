@@ -52,8 +52,8 @@ impl ChoiceState {
             self.message(message, told, sink)?;
         }
         if let Some(Logprobs { content, refusal, .. }) = choice.logprobs {
-            self.logprobs(content, false, sink);
-            self.logprobs(refusal, true, sink);
+            self.logprobs(content, false, sink)?;
+            self.logprobs(refusal, true, sink)?;
         }
         unknown(choice.unknown, sink);
         match choice.finish_reason {
@@ -117,6 +117,7 @@ impl ChoiceState {
             let number = detail.index.and_then(Number::count);
             let issuer = detail.format.map(|format| reasoning::issuer(format.0)).unwrap_or_default();
             if let Some(data) = detail.data {
+                self.ensure_unfinished()?;
                 self.close_prose(sink);
                 let block = told.block();
                 sink(Event::Open { block, choice: self.index, opening: Opening::Redacted { data: data.0, issuer } });
@@ -195,10 +196,16 @@ impl ChoiceState {
         Ok(())
     }
 
-    fn logprobs<'c>(&mut self, list: Option<Raw<'c>>, refusal: bool, sink: Sink<'_, 'c>) {
+    fn logprobs<'c>(&mut self, list: Option<Raw<'c>>, refusal: bool, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
         let inside = list.and_then(|list| list.get().strip_prefix('[')?.strip_suffix(']'));
-        if let Some(elements) = inside.map(str::trim_ascii) {
-            sink(Event::Logprobs { choice: self.index, refusal, elements: Cow::Borrowed(elements) });
+        match inside.map(str::trim_ascii) {
+            None => Ok(()),
+            Some("") if self.finished => Ok(()),
+            Some(elements) => {
+                self.ensure_unfinished()?;
+                sink(Event::Logprobs { choice: self.index, refusal, elements: Cow::Borrowed(elements) });
+                Ok(())
+            }
         }
     }
 

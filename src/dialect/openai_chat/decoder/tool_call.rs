@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Sink, Told};
+use super::{Sink, Told, unknown};
 use crate::dialect::{
     conversation::{BlockId, Delta, Event, Opening},
     openai_chat::reply::ToolCall,
@@ -64,6 +64,8 @@ impl ToolCallState {
         if let Some(id) = call.id.filter(|id| !id.is_empty() && self.id.is_empty()) {
             self.id.push_str(&id);
         }
+        // Gemini's thought signature is one of these (`extra_content`).
+        unknown(call.unknown, sink);
         if let Some(custom) = call.custom {
             match self.block {
                 Block::None => self.open_custom(custom.get(), choice, told, sink),

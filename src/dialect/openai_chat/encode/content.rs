@@ -101,7 +101,7 @@ pub(super) fn write_part(list: &mut Array<'_>, block: &Block<'_>, writer: &mut W
                 write_marker(&mut part, cache, place, writer);
                 part.end();
             }
-            _ => writer.refuse(&losses::AUDIO_SOURCE, place),
+            _ => writer.refuse(&losses::UNKNOWN_BLOCK, place),
         },
         BlockKind::Document { media, title, context, citations } => {
             if *citations == Some(true) {

@@ -7,7 +7,7 @@ use crate::dialect::{
     LengthMember, Place, ReasoningStyle, Sampling, StructuredOutput,
     conversation::{Effort, OutputFormat, ReasoningConfig},
     json::{self, Object},
-    openai_chat::losses,
+    openai_chat::{losses, tier},
     wire::{Number, Raw},
 };
 
@@ -71,8 +71,7 @@ pub(super) fn write(body: &mut Object<'_>, output: &Output<'_>, writer: &mut Wri
     number(body, "top_logprobs", request.top_logprobs);
     number(body, "seed", request.seed);
     if let Some(tier) = &request.service_tier {
-        // Anthropic's word for "not the priority tier".
-        body.str("service_tier", if tier == "standard_only" { "default" } else { tier });
+        body.str("service_tier", tier::asked(tier));
     }
     if let Some(user) = &request.user {
         body.str("user", user);

@@ -34,8 +34,6 @@ pub(super) struct ChatRelay {
     id: Bytes,
     /// Whether a chunk went out.
     begun: bool,
-    /// Whether what went out last lacks the blank line that ends an event.
-    unended: bool,
     /// The usage chunk, ready to go out before the end.
     usage: Option<Bytes>,
     losses: Losses,
@@ -46,7 +44,7 @@ impl ChatRelay {
     pub(super) fn new(stamp: Stamp, options: AnswerOptions) -> Self {
         let mut id = BytesMut::new();
         json::string(&mut id, &stamp.id);
-        Self { stamp, options, id: id.freeze(), begun: false, unended: false, usage: None, losses: Losses::default(), failed: None }
+        Self { stamp, options, id: id.freeze(), begun: false, usage: None, losses: Losses::default(), failed: None }
     }
 
     fn chunk(&mut self, frame: &Frame<'_>, data: &str, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
@@ -80,7 +78,6 @@ impl ChatRelay {
     /// Forwards a chunk with our id, and without `usage`, if it has to go.
     fn splice(&mut self, frame: &Frame<'_>, data: &str, members: &Members, usage: Option<&Member>, out: &mut BytesMut) {
         let first = !std::mem::replace(&mut self.begun, true);
-        self.unended = !frame.raw.ends_with(b"\n") && !frame.raw.ends_with(b"\r");
         let body = data.as_bytes();
         let Some(notes) = &self.options.notes else {
             match usage {
@@ -123,15 +120,8 @@ impl ChatRelay {
     /// Writes what was held back for the end.
     fn flush(&mut self, out: &mut BytesMut) {
         if let Some(usage) = self.usage.take() {
-            self.end_event(out);
             out.extend_from_slice(b"data: ");
             out.extend_from_slice(&usage);
-            out.extend_from_slice(b"\n\n");
-        }
-    }
-
-    fn end_event(&mut self, out: &mut BytesMut) {
-        if std::mem::take(&mut self.unended) {
             out.extend_from_slice(b"\n\n");
         }
     }
@@ -174,7 +164,6 @@ impl Pipe for ChatRelay {
         }
         if !seen.ended && self.options.notes.is_some() {
             self.flush(out);
-            self.end_event(out);
             out.extend_from_slice(b"data: [DONE]\n\n");
         }
         seen.ended = true;
@@ -182,7 +171,6 @@ impl Pipe for ChatRelay {
     }
 
     fn fail(&mut self, fault: &Fault, out: &mut BytesMut) {
-        self.end_event(out);
         error::encode_event(fault, &self.stamp.id, out);
     }
 
