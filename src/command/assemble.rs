@@ -23,7 +23,8 @@ pub(super) async fn gateway(config: &Config, database: Sqlite, pepper: Pepper) -
         )
         .drain(limits.drain);
     let builder = match config.auth.mode {
-        AuthMode::Keys => builder.keys(CachedKeys::new(database, pepper.clone()).also(fixed(config, pepper).await?)),
+        // The configured keys first: they work while the database does not.
+        AuthMode::Keys => builder.keys(CachedKeys::new(fixed(config, pepper.clone()).await?, pepper).also(database)),
         AuthMode::Open => builder.open(),
     };
     Ok(builder.ledger(()).build(Transport::new(HttpClient::new())))
