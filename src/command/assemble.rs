@@ -1,5 +1,7 @@
 //! From a configuration to a gateway.
 
+use std::time::Duration;
+
 use super::{Failure, failed_to};
 use crate::{
     auth::{CachedKeys, KeyAdmin, MemoryKeys, Pepper},
@@ -12,22 +14,31 @@ use crate::{
     transport::{HttpClient, Transport},
 };
 
+/// How often connections that rest too long are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
 /// The gateway that `config` describes, with keys in `database`.
 pub(super) async fn gateway(config: &Config, database: Sqlite, pepper: Pepper) -> Result<(Gateway, Driver), Failure> {
     let (limits, retry, answers) = (&config.limits, &config.retry, &config.answers);
+    let http = HttpClient::new();
+    let resting = http.clone();
     let builder = Gateway::builder(config.catalog.clone())
         .normalize(NormalizeLayer::new().max_body(limits.body).body_timeouts(limits.body_idle, limits.body_total))
         .retry(RetryPolicy::new().attempts(retry.attempts).total(retry.timeouts.total))
         .translate(
             TranslateLayer::new().annotate(answers.annotate).fidelity(answers.fidelity).hold(retry.hold).write_stall(limits.write_stall),
         )
-        .drain(limits.drain);
+        .drain(limits.drain)
+        .every(SWEEP_EVERY, move || {
+            resting.sweep();
+            std::future::ready(())
+        });
     let builder = match config.auth.mode {
         // The configured keys first: they work while the database does not.
         AuthMode::Keys => builder.keys(CachedKeys::new(fixed(config, pepper.clone()).await?, pepper).also(database)),
         AuthMode::Open => builder.open(),
     };
-    Ok(builder.ledger(()).build(Transport::new(HttpClient::new())))
+    Ok(builder.ledger(()).build(Transport::new(http)))
 }
 
 /// The keys of the configuration.

@@ -79,8 +79,8 @@ impl HttpClient {
         HttpClientBuilder { tls: None, limits: Limits { max_idle: 256, idle_timeout: Duration::from_secs(60) } }
     }
 
-    /// Closes connections that rest too long or were closed by the other side. To be called now and then: nothing else
-    /// closes the connections to a provider that is not asked any more.
+    /// Closes connections that rest too long or were closed by the other side. To be called now and then, say
+    /// each 30 s by the gateway's driver: nothing else closes the connections to a provider that is not asked any more.
     pub fn sweep(&self) {
         let all: Vec<Arc<Origin>> = self.shared.origins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for origin in all {
