@@ -97,8 +97,8 @@ fn noted(object: &mut Object<'_>, name: &str, write: impl FnOnce(&mut BytesMut) 
 
 fn blocks(choice: &Choice<'_>, content: &mut Array<'_>, losses: &mut Losses) -> Told {
     let mut told = Told { stop_sequence: choice.stop_sequence.is_some(), ..Told::default() };
-    for (index, block) in choice.blocks.iter().enumerate() {
-        let place = Place::of("choices", choice.index as usize).item("blocks", index);
+    let place = Place::of("choices", choice.index as usize).field("message");
+    for block in &choice.blocks {
         match block {
             AnswerBlock::Text { text, citations } => self::text(text, citations, place, content, losses),
             AnswerBlock::Refusal(refusal) => {
@@ -111,7 +111,7 @@ fn blocks(choice: &Choice<'_>, content: &mut Array<'_>, losses: &mut Losses) -> 
                 let mut call = content.object();
                 call.str("type", "tool_use").str("id", &conforming_id(id)).str("name", name);
                 if !write_input(arguments, call.key("input")) {
-                    losses.report(&losses::ANSWER_ARGUMENTS, place);
+                    losses.report(&losses::ANSWER_ARGUMENTS, place.field("message/tool_calls"));
                 }
                 call.end();
             }
@@ -126,7 +126,7 @@ fn blocks(choice: &Choice<'_>, content: &mut Array<'_>, losses: &mut Losses) -> 
 
 fn text(text: &str, citations: &[(&'static str, Cow<'_, str>)], place: Place, content: &mut Array<'_>, losses: &mut Losses) {
     if citations.iter().any(|(dialect, _)| *dialect != NAME) {
-        losses.report(&losses::ANSWER_CITATION, place);
+        losses.report(&losses::ANSWER_CITATION, place.field("message/annotations"));
     }
     if text.is_empty() {
         return;

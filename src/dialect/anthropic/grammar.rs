@@ -70,7 +70,7 @@ impl MessageGrammar {
                 State::End
             }
             (State::Begin, "message_start") => {
-                message(event.message.ok_or_else(|| missing("message"))?)?;
+                message(read(required(event.message, "message")?)?)?;
                 State::Between
             }
             (State::Between, "content_block_start") => {
@@ -186,7 +186,7 @@ fn delta(block: Kind, delta: &reply::Delta<'_>) -> Result<(), Violation> {
 }
 
 fn read<'a, T: serde::Deserialize<'a>>(raw: Raw<'a>) -> Result<T, Violation> {
-    wire::read(raw.get()).map_err(|detail| violation(format!("content_block{}: {}", detail.path, detail.message)))
+    wire::read(raw.get()).map_err(|detail| violation(format!("{}: {}", detail.path, detail.message)))
 }
 
 fn required<'a>(raw: Option<Raw<'a>>, name: &str) -> Result<Raw<'a>, Violation> {

@@ -36,8 +36,8 @@ wire! {
         pub kind: Str<'a> = "type",
         /// The block's number, for `content_block_*`.
         pub index: u32 = "index",
-        /// The Message so far, for `message_start`.
-        pub message: Message<'a> = "message",
+        /// The [`Message`] so far, for `message_start`; read apart, being large and rare.
+        pub message: Raw<'a> = "message",
         /// The block so far, for `content_block_start`.
         pub content_block: Raw<'a> = "content_block",
         /// What it grows by, for `content_block_delta` and `message_delta`.

@@ -186,6 +186,8 @@ wire! {
         pub function: FunctionCall<'a> = "function",
         /// A call of a freeform tool.
         pub custom: CustomCall<'a> = "custom",
+        /// A cache breakpoint behind it, as some gateways take it.
+        pub cache_control: CacheControl<'a> = "cache_control",
     }
 
     /// A function call.

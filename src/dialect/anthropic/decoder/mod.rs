@@ -58,7 +58,7 @@ impl MessageDecoder {
         };
         let kind = event.kind.unwrap_or(Str(Cow::Borrowed(name)));
         match &*kind {
-            "message_start" => self.message_start(event.message.unwrap_or_default(), sink),
+            "message_start" => self.message_start(message(event.message.map_or("{}", |message| message.get()))?, sink),
             "content_block_start" => {
                 self.telling("content_block_start")?;
                 let block = event.content_block.ok_or_else(|| StreamError::malformed("content_block_start without a block"))?;
@@ -168,9 +168,8 @@ impl MessageDecoder {
         }
     }
 
-    fn message<'d>(&mut self, body: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
-        let mut message: reply::Message<'d> =
-            wire::read(body).map_err(|detail| StreamError::malformed(format!("message{}: {}", detail.path, detail.message)))?;
+    fn whole_message<'d>(&mut self, body: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+        let mut message = message(body)?;
         if let Some(error) = message.error {
             return self.error(error.get(), sink);
         }
@@ -196,6 +195,10 @@ impl MessageDecoder {
     }
 }
 
+fn message(text: &str) -> Result<reply::Message<'_>, StreamError> {
+    wire::read(text).map_err(|detail| StreamError::malformed(format!("message{}: {}", detail.path, detail.message)))
+}
+
 /// Tells members that only this dialect knows, if they say something.
 fn unknown<'d>(members: wire::Unknown<'d>, sink: &mut dyn FnMut(Event<'d>)) {
     for (kind, raw) in members.into_iter().filter(|(_, raw)| raw.get() != "null") {
@@ -216,7 +219,7 @@ impl Decoder for MessageDecoder {
     }
 
     fn whole<'f>(&mut self, body: &'f str, sink: &mut dyn FnMut(Event<'f>)) -> Result<(), StreamError> {
-        self.sticky(|this| this.message(body, sink))
+        self.sticky(|this| this.whole_message(body, sink))
     }
 
     fn finish(&mut self, sink: &mut dyn FnMut(Event<'static>)) -> Result<End, StreamError> {

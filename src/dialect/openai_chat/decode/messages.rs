@@ -166,7 +166,7 @@ fn tool_call<'a>(call: ToolCall<'a>, place: Place, reader: &mut Reader<'_>) -> O
             return None;
         }
     };
-    Some(Block { kind, cache: None, place })
+    Some(Block { kind, cache: call.cache_control.as_ref().map(content::cache_marker), place })
 }
 
 fn function_call<'a>(id: Cow<'a, str>, call: FunctionCall<'a>) -> BlockKind<'a> {
