@@ -352,7 +352,7 @@ fn thousands_of_providers_and_models_load_at_once() {
     for n in 0..3000 {
         write!(text, "[providers.p{n}]\nkind = \"openai-compatible\"\nbase_url = \"https://p{n}.example\"\n").unwrap();
         write!(text, "[[models]]\nid = \"org/m{n}\"\naliases = [\"a{n}\"]\n").unwrap();
-        write!(text, "targets = [{{ provider = \"p{n}\", model = \"m\", price = {{ input = \"1\", output = \"2\" }} }}]\n").unwrap();
+        writeln!(text, "targets = [{{ provider = \"p{n}\", model = \"m\", price = {{ input = \"1\", output = \"2\" }} }}]").unwrap();
     }
     let started = std::time::Instant::now();
     let config = parse(&text).unwrap();

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::store::SumBy;
+
 /// One API over many model providers.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gateway", version, about)]
@@ -30,6 +32,15 @@ pub(super) enum Command {
     Keys(Keys),
     /// List the models
     Models,
+    /// What was used and what it cost
+    Usage {
+        /// What to sum by
+        #[arg(long, value_parser = sum_by, default_value = "model", value_name = "model|provider|key|day")]
+        by: SumBy,
+        /// Of this workspace only
+        #[arg(long)]
+        workspace: Option<String>,
+    },
 }
 
 /// What is to be done to keys.
@@ -92,6 +103,10 @@ pub(super) struct Create {
     /// A key that administers and calls no model
     #[arg(long)]
     pub(super) management: bool,
+}
+
+fn sum_by(name: &str) -> Result<SumBy, &'static str> {
+    SumBy::ALL.into_iter().find(|by| by.name() == name).ok_or("sums are by model, provider, key or day")
 }
 
 /// `90s`, `15m`, `24h`, `30d`.

@@ -9,7 +9,7 @@ use crate::{
     gateway::{Driver, Gateway},
     normalize::NormalizeLayer,
     retry::RetryPolicy,
-    store::Sqlite,
+    store::{Journal, Shipper, Sqlite},
     translate::TranslateLayer,
     transport::{HttpClient, Transport},
 };
@@ -17,8 +17,13 @@ use crate::{
 /// How often connections that rest too long are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
-/// The gateway that `config` describes, with keys in `database`.
+/// How often records go from the journal to the database.
+const SHIP: Duration = Duration::from_millis(200);
+
+/// The gateway that `config` describes, with keys and records in `database`.
 pub(super) async fn gateway(config: &Config, database: Sqlite, pepper: Pepper) -> Result<(Gateway, Driver), Failure> {
+    let journal = Journal::open(&config.state).map_err(failed_to(format!("open the journal in {}", config.state.display())))?;
+    let shipper = Shipper::new(journal.clone(), database.clone());
     let (limits, retry, answers) = (&config.limits, &config.retry, &config.answers);
     let http = HttpClient::new();
     let resting = http.clone();
@@ -38,7 +43,7 @@ pub(super) async fn gateway(config: &Config, database: Sqlite, pepper: Pepper) -
         AuthMode::Keys => builder.keys(CachedKeys::new(fixed(config, pepper.clone()).await?, pepper).also(database)),
         AuthMode::Open => builder.open(),
     };
-    Ok(builder.ledger(()).build(Transport::new(http)))
+    Ok(builder.ledger(journal).records(shipper.clone()).every(SHIP, shipper).build(Transport::new(http)))
 }
 
 /// The keys of the configuration.

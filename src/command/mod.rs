@@ -22,6 +22,7 @@ mod keys;
 mod models;
 mod serve;
 mod signals;
+mod usage;
 
 use std::{
     fmt::{self, Write},
@@ -47,6 +48,7 @@ pub fn run() -> ExitCode {
             Command::Check => check::check(&arguments),
             Command::Keys(keys) => keys::keys(&arguments, keys).await,
             Command::Models => models::models(&arguments),
+            Command::Usage { by, workspace } => usage::usage(&arguments, by, workspace.as_deref()).await,
         }
     });
     // A blocking read of a database that hangs must not keep the process.

@@ -31,11 +31,12 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let address = listener.local_addr().map_err(Failure::of)?;
 
     let (pepper, database) = (house::pepper(&config)?, house::database(&config)?);
+    let (gateway, driver) = assemble::gateway(&config, database.clone(), pepper.clone()).await?;
+    // Last of what may fail: a key that nobody was shown would be the first key all the same.
     let first = match config.auth.mode {
-        AuthMode::Keys if config.auth.keys.is_empty() => keys::first(&KeyAdmin::new(database.clone(), pepper.clone())).await?,
+        AuthMode::Keys if config.auth.keys.is_empty() => keys::first(&KeyAdmin::new(database, pepper)).await?,
         AuthMode::Keys | AuthMode::Open => None,
     };
-    let (gateway, driver) = assemble::gateway(&config, database, pepper).await?;
     welcome(&config, address, first.as_deref());
 
     let (stop, stopping) = watch::channel(());
@@ -80,7 +81,7 @@ fn address(arguments: &Arguments, config: &Config) -> Result<SocketAddr, Failure
         None => (Ipv4Addr::LOCALHOST, port()?).into(),
     };
     if config.auth.mode == AuthMode::Open && !address.ip().is_loopback() {
-        return Err(Failure::of("auth.mode \"open\" is for loopback addresses only"));
+        return Err(Failure { error: "auth.mode \"open\" is for loopback addresses only".into(), code: 2 });
     }
     Ok(address)
 }
