@@ -74,7 +74,11 @@ pub struct Lost {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     list: Vec<Lost>,
+    unlisted: usize,
 }
+
+/// The most losses listed: nobody reads on, and a hostile body could report one per byte.
+const MOST: usize = 256;
 
 impl Losses {
     /// Reports `loss` at `place`.
@@ -84,14 +88,24 @@ impl Losses {
 
     /// Reports `loss` at a path that is already a JSON Pointer.
     pub fn report_at(&mut self, loss: &'static Loss, path: String) {
-        if !self.list.iter().any(|lost| lost.loss.id == loss.id && lost.path == path) {
+        if self.list.iter().any(|lost| lost.loss.id == loss.id && lost.path == path) {
+            return;
+        }
+        if self.list.len() < MOST {
             self.list.push(Lost { loss, path });
+        } else {
+            self.unlisted = self.unlisted.saturating_add(1);
         }
     }
 
     /// What was reported, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Lost> {
         self.list.iter()
+    }
+
+    /// How often something more was lost than the 256 that are listed.
+    pub fn unlisted(&self) -> usize {
+        self.unlisted
     }
 
     /// Whether nothing was lost.
@@ -101,7 +115,9 @@ impl Losses {
 
     /// Adds another translation's losses.
     pub fn extend(&mut self, other: Self) {
-        self.list.extend(other.list);
+        let room = MOST.saturating_sub(self.list.len());
+        self.unlisted = self.unlisted.saturating_add(other.unlisted).saturating_add(other.list.len().saturating_sub(room));
+        self.list.extend(other.list.into_iter().take(room));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Names and ids that the API takes: `a-zA-Z0-9_-`, and for tools at most 128 of them.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 /// The longest tool name.
 const LONGEST_TOOL_NAME: usize = 128;
@@ -9,7 +12,10 @@ const LONGEST_TOOL_NAME: usize = 128;
 /// always the same way, and never into each other.
 #[derive(Debug, Default)]
 pub struct Names<'r> {
+    /// In the order they were met.
     rewritten: Vec<(&'r str, String)>,
+    /// Where each of them is.
+    places: HashMap<&'r str, usize>,
 }
 
 impl<'r> Names<'r> {
@@ -24,23 +30,27 @@ impl<'r> Names<'r> {
     }
 
     fn new(names: impl Iterator<Item = &'r str> + Clone, longest: usize) -> Self {
-        let mut rewritten: Vec<(&'r str, String)> = Vec::new();
         let mut foreign = names.clone().filter(|name| !conforms(name, longest)).peekable();
         if foreign.peek().is_none() {
             return Self::default();
         }
+        let mut these = Self::default();
         let mut taken: HashSet<String> = names.map(str::to_owned).collect();
-        let mut done = HashSet::new();
-        for name in foreign.filter(|name| done.insert(*name)) {
-            let free = (0u32..).map(|salt| rewrite(name, longest, salt)).find(|candidate| taken.insert(candidate.clone()));
-            rewritten.extend(free.map(|free| (name, free)));
+        for name in foreign {
+            if these.places.contains_key(name) {
+                continue;
+            }
+            if let Some(free) = (0u32..).map(|salt| rewrite(name, longest, salt)).find(|candidate| taken.insert(candidate.clone())) {
+                these.places.insert(name, these.rewritten.len());
+                these.rewritten.push((name, free));
+            }
         }
-        Self { rewritten }
+        these
     }
 
     /// How `name` is written for the provider.
     pub fn conforming<'n>(&'n self, name: &'n str) -> &'n str {
-        self.rewritten.iter().find(|(original, _)| *original == name).map_or(name, |(_, written)| written)
+        self.places.get(name).and_then(|&place| self.rewritten.get(place)).map_or(name, |(_, written)| written)
     }
 
     /// What was rewritten: the provider's name, then the caller's.

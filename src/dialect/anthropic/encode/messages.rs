@@ -1,5 +1,7 @@
 //! Turns to messages: alternating roles, nothing empty, tool results first.
 
+use std::collections::HashSet;
+
 use super::is_blank;
 use crate::dialect::{
     Losses, Target,
@@ -22,22 +24,27 @@ impl Message<'_, '_> {
             Role::Assistant => "assistant",
         }
     }
-
-    fn calls(&self, id: &str) -> bool {
-        self.blocks.iter().any(|block| matches!(&block.kind, BlockKind::ToolCall { id: call, .. } if call == id))
-    }
 }
 
 /// Merges neighbouring turns of one role and leaves out what the API refuses.
 pub fn merge<'r, 'a>(request: &'r Request<'a>, target: &Target<'_>, losses: &mut Losses) -> Vec<Message<'r, 'a>> {
     let mut messages: Vec<Message<'r, 'a>> = Vec::with_capacity(request.turns.len());
+    // What the model's last message calls, and so what results may follow it.
+    let mut calls: HashSet<&'r str> = HashSet::new();
     for turn in &request.turns {
         for block in &turn.blocks {
-            if !carried(block, turn.role, &messages, target, losses) {
+            if !carried(block, &calls, target, losses) {
                 continue;
             }
+            let goes_on = messages.last().is_some_and(|last| last.role == turn.role);
+            if turn.role == Role::Assistant && !goes_on {
+                calls.clear();
+            }
+            if let BlockKind::ToolCall { id, .. } = &block.kind {
+                calls.insert(id);
+            }
             match messages.last_mut() {
-                Some(last) if last.role == turn.role => last.blocks.push(block),
+                Some(last) if goes_on => last.blocks.push(block),
                 _ => messages.push(Message { role: turn.role, blocks: vec![block] }),
             }
         }
@@ -57,7 +64,7 @@ pub fn tool_turn_without_thinking(messages: &[Message<'_, '_>]) -> bool {
         && !matches!(last.blocks.first(), Some(Block { kind: BlockKind::Reasoning(_), .. }))
 }
 
-fn carried(block: &Block<'_>, role: Role, before: &[Message<'_, '_>], target: &Target<'_>, losses: &mut Losses) -> bool {
+fn carried(block: &Block<'_>, calls: &HashSet<&str>, target: &Target<'_>, losses: &mut Losses) -> bool {
     let loss = match &block.kind {
         BlockKind::Text { text, .. } | BlockKind::Refusal(text) if is_blank(text) => {
             if block.cache.is_some() {
@@ -67,7 +74,7 @@ fn carried(block: &Block<'_>, role: Role, before: &[Message<'_, '_>], target: &T
         }
         BlockKind::Reasoning(reasoning) if !readable(reasoning, target) => &losses::REASONING_FOREIGN,
         BlockKind::ToolCall { name, .. } if is_blank(name) => &losses::TOOL_CALL_NAMELESS,
-        BlockKind::ToolResult { call_id, .. } if !answers(call_id, role, before) => &losses::TOOL_RESULT_ORPHAN,
+        BlockKind::ToolResult { call_id, .. } if !calls.contains(&**call_id) => &losses::TOOL_RESULT_ORPHAN,
         _ => return true,
     };
     losses.report(loss, block.place);
@@ -77,14 +84,4 @@ fn carried(block: &Block<'_>, role: Role, before: &[Message<'_, '_>], target: &T
 /// Whether the provider made this reasoning, and so takes it back.
 fn readable(reasoning: &Reasoning<'_>, target: &Target<'_>) -> bool {
     reasoning.issuer.as_deref() == Some(target.issuer) && (reasoning.signature.is_some() || reasoning.redacted.is_some())
-}
-
-/// Whether the model's message before calls `id`.
-fn answers(id: &str, role: Role, before: &[Message<'_, '_>]) -> bool {
-    let calling = match before {
-        [.., calling, last] if last.role == role => calling,
-        [.., last] if last.role != role => last,
-        _ => return false,
-    };
-    calling.calls(id)
 }

@@ -13,7 +13,7 @@ use super::{
     reply::{self, Told},
 };
 use crate::dialect::{
-    AnswerOptions, Encoder, Loss, Losses, Notes, Place, Stamp, Usage,
+    AnswerOptions, Encoder, Losses, Notes, Place, Stamp, Usage,
     conversation::{Event, FinishReason},
 };
 
@@ -53,7 +53,7 @@ impl MessageEncoder {
     fn stop(&mut self, reason: &FinishReason<'_>, sequence: Option<&str>, losses: &mut Losses) {
         let told = Told { stop_sequence: sequence.is_some(), ..self.blocks.told() };
         let reason = reply::stop_reason(reason, told).unwrap_or_else(|| {
-            report(losses, &losses::ANSWER_FINISH_REASON, Place::of("choices", 0).field("finish_reason"));
+            losses.report(&losses::ANSWER_FINISH_REASON, Place::of("choices", 0).field("finish_reason"));
             "end_turn"
         });
         self.stop = Some(Stop { reason, sequence: sequence.map(str::to_owned) });
@@ -69,19 +69,19 @@ impl Encoder for MessageEncoder {
                 self.blocks.open(*block, opening, out, losses);
             }
             Event::Open { choice, .. } | Event::Finish { choice: choice @ 1.., .. } => {
-                report(losses, &losses::ANSWER_CHOICES, Place::of("choices", *choice as usize));
+                losses.report(&losses::ANSWER_CHOICES, Place::of("choices", *choice as usize));
             }
             Event::Delta { block, delta } => self.blocks.delta(*block, delta, out, losses),
             Event::Close { block } => self.blocks.close(*block, out),
             Event::Finish { reason, stop_sequence, .. } => self.stop(reason, stop_sequence.as_deref(), losses),
             Event::Usage(usage) => self.usage = *usage,
             Event::Logprobs { choice, .. } => {
-                report(losses, &losses::ANSWER_LOGPROBS, Place::of("choices", *choice as usize).field("logprobs"));
+                losses.report(&losses::ANSWER_LOGPROBS, Place::of("choices", *choice as usize).field("logprobs"));
             }
             Event::ServiceTier(tier) if reply::service_tier(tier).is_none() => {
-                report(losses, &losses::ANSWER_SERVICE_TIER, Place::member("service_tier"));
+                losses.report(&losses::ANSWER_SERVICE_TIER, Place::member("service_tier"));
             }
-            Event::Fingerprint(_) => report(losses, &losses::ANSWER_FINGERPRINT, Place::member("system_fingerprint")),
+            Event::Fingerprint(_) => losses.report(&losses::ANSWER_FINGERPRINT, Place::member("system_fingerprint")),
             Event::Unknown { kind, .. } => losses.report_at(&losses::ANSWER_MEMBER, format!("/{kind}")),
             // A tier has no place behind `message_start`; the other two are the driver's to write.
             Event::ServiceTier(_) | Event::Alive | Event::Error(_) => {}
@@ -96,9 +96,4 @@ impl Encoder for MessageEncoder {
         frames::message_delta(stop.reason, stop.sequence.as_deref(), &self.usage, cost, out);
         frames::message_stop(out);
     }
-}
-
-/// Reports a loss of the answer.
-fn report(losses: &mut Losses, loss: &'static Loss, place: Place) {
-    losses.report(loss, place);
 }
