@@ -25,7 +25,7 @@ pub(super) fn prompt_tokens(payload: &Payload) -> u64 {
         while let Some(at) = memmem::find(rest, b"base64") {
             rest = rest.get(at + b"base64".len()..).unwrap_or_default();
             // In a data URL the data follows at once; in an object of Anthropic's, a few strings later.
-            for _ in 0..8 {
+            for _ in 0..16 {
                 let length = memchr(b'"', rest).unwrap_or(rest.len());
                 rest = rest.get(length + 1..).unwrap_or_default();
                 if length > ATTACHMENT_BYTES {

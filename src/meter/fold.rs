@@ -73,14 +73,14 @@ impl Books<'_> {
             request_id: call.id.clone(),
             workspace_id: principal.workspace().into(),
             key_id: principal.key().cloned(),
-            app: call.app.clone(),
+            app: call.app.as_deref().map(clip),
             endpoint: call.operation.name(),
             dialect: call.dialect.name(),
-            model_requested: call.model.clone(),
+            model_requested: clip(&call.model),
             model: winner.map(|entry| entry.target.id.clone()),
             provider: winner.map(|entry| entry.target.provider.name.clone()),
-            provider_model: seen.and_then(|seen| seen.model.clone()).or(winner.map(|entry| entry.target.model.to_string())),
-            native_response_id: seen.and_then(|seen| seen.id.clone()),
+            provider_model: seen.and_then(|seen| seen.model.as_deref()).map(clip).or(winner.map(|entry| entry.target.model.to_string())),
+            native_response_id: seen.and_then(|seen| seen.id.as_deref()).map(clip),
             stream: call.stream,
             status_code: match self.cause {
                 Cause::Fault(fault) => self.status.or(Some(call.dialect.fault_status(fault).as_u16())),
@@ -90,7 +90,7 @@ impl Books<'_> {
             outcome,
             fault,
             error_origin,
-            finish_reason: seen.and_then(|seen| seen.finish_reason.clone()),
+            finish_reason: seen.and_then(|seen| seen.finish_reason.as_deref()).map(clip),
             usage: bill.usage,
             cost_nanos: bill.total().nanos(),
             currency: "USD",
@@ -209,6 +209,11 @@ impl Bill {
     fn total(&self) -> Picodollars {
         self.lines.iter().map(|line| line.amount).sum()
     }
+}
+
+/// The text, or its start: no caller and no provider decides how large a record is.
+fn clip(text: &str) -> String {
+    super::clipped(text).to_owned()
 }
 
 /// Each loss once: a stream reports those it has so far again and again.

@@ -61,3 +61,15 @@ pub use self::{
     record::{AttemptRecord, PricingLine, Record, RecordedUsage, UsageSource},
     service::Meter,
 };
+
+/// The most bytes of a name in a record.
+const MOST_NAME: usize = 256;
+
+/// The text, or its start: names in records are bounded.
+pub(crate) fn clipped(text: &str) -> &str {
+    let mut end = text.len().min(MOST_NAME);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}

@@ -32,7 +32,7 @@ pub struct Record {
     pub endpoint: &'static str,
     /// The caller's dialect.
     pub dialect: &'static str,
-    /// The model asked for, as written.
+    /// The model asked for, as written. Like every name here, its first 256 bytes.
     pub model_requested: String,
     /// The model that it resolved to.
     pub model: Option<ModelId>,

@@ -5,8 +5,6 @@ use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
 use serde::Serialize;
 use tower::BoxError;
 
-use crate::meter::Record;
-
 /// A call's record as a store takes it: the record's JSON, and the columns to find and sum it by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordRow {
@@ -119,30 +117,6 @@ impl SumBy {
             Self::Model => "model",
             Self::Provider => "provider",
         }
-    }
-}
-
-impl RecordRow {
-    /// The row of a record.
-    ///
-    /// # Errors
-    /// None that a record can cause; the signature is the serializer's.
-    pub fn of(record: &Record) -> Result<Self, serde_json::Error> {
-        let counts = &record.usage.counts;
-        Ok(Self {
-            id: record.request_id.as_str().into(),
-            workspace: record.workspace_id.clone(),
-            key: record.key_id.as_ref().map(|key| key.as_str().into()),
-            model: record.model.as_ref().map(|model| model.as_str().into()),
-            provider: record.provider.as_ref().map(|provider| provider.as_str().into()),
-            created_ms: millis(record.created_at),
-            cost_nanos: record.cost_nanos,
-            calls: record.calls,
-            input_tokens: counts.prompt().saturating_add(counts.input_audio),
-            output_tokens: counts.output.saturating_add(counts.output_audio),
-            success: record.success,
-            json: serde_json::to_string(record)?,
-        })
     }
 }
 

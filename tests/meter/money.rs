@@ -107,3 +107,11 @@ async fn the_record_has_these_members_in_this_order() {
         (&"maker/gpt".into(), &"gpt-1-2026".into(), &2_100_000.into())
     );
 }
+
+#[tokio::test]
+async fn a_record_holds_no_more_of_a_name_than_fits() {
+    let mut long = seen(None, 0);
+    long.model = Some("é".repeat(1 << 20));
+    let record = recorded(target("one", "1", "2"), long).await;
+    assert_eq!(record.provider_model, Some("é".repeat(128)));
+}

@@ -6,7 +6,12 @@
 //!
 //! Numbers are little-endian. An entry says itself whether all of it is there, so a tail torn by a crash is seen as such.
 
-use crate::store::RecordRow;
+use crate::{
+    catalog::{ModelId, ProviderId},
+    meter::Record,
+    stage::KeyId,
+    store::{RecordRow, records::millis},
+};
 
 /// An entry as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,16 +34,37 @@ pub(super) fn intent(payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     framed(INTENT, payload)
 }
 
-/// A settlement's bytes.
-pub(super) fn settlement(row: &RecordRow) -> Vec<u8> {
+/// A settlement's bytes: the columns, then the record's JSON, written once.
+///
+/// # Errors
+/// None that a record can cause; the type is the serializer's.
+pub(super) fn settlement(record: &Record) -> serde_json::Result<Vec<u8>> {
+    let counts = &record.usage.counts;
+    let numbers = [
+        millis(record.created_at),
+        record.cost_nanos,
+        record.calls,
+        counts.prompt().saturating_add(counts.input_audio),
+        counts.output.saturating_add(counts.output_audio),
+        u64::from(record.success),
+    ];
+    let texts = [
+        Some(record.request_id.as_str()),
+        Some(record.workspace_id.as_str()),
+        record.key_id.as_ref().map(KeyId::as_str),
+        record.model.as_ref().map(ModelId::as_str),
+        record.provider.as_ref().map(ProviderId::as_str),
+    ];
+    let mut written = Ok(());
+    let entry = columns(numbers, texts, |out| written = serde_json::to_writer(out, record));
+    written.map(|()| entry)
+}
+
+fn columns(numbers: [u64; 6], texts: [Option<&str>; 5], json: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     framed(SETTLEMENT, |out| {
-        for number in [row.created_ms, row.cost_nanos, row.calls, row.input_tokens, row.output_tokens, u64::from(row.success)] {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        for text in [Some(&row.id), Some(&row.workspace), row.key.as_ref(), row.model.as_ref(), row.provider.as_ref()] {
-            put(out, text.map(String::as_str));
-        }
-        out.extend_from_slice(row.json.as_bytes());
+        numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+        texts.into_iter().for_each(|text| put(out, text));
+        json(out);
     })
 }
 
@@ -127,6 +153,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn settlement(row: &RecordRow) -> Vec<u8> {
+        let numbers = [row.created_ms, row.cost_nanos, row.calls, row.input_tokens, row.output_tokens, u64::from(row.success)];
+        let optional = [&row.key, &row.model, &row.provider].map(Option::as_deref);
+        let [key, model, provider] = optional;
+        columns(numbers, [Some(&row.id), Some(&row.workspace), key, model, provider], |out| out.extend_from_slice(row.json.as_bytes()))
+    }
 
     fn a_row() -> impl Strategy<Value = RecordRow> {
         let text = || proptest::option::of(".{0,40}");

@@ -12,7 +12,7 @@ use super::Unsettled;
 use crate::{
     catalog::{Cost, CostLine, Meter, Picodollars, Rate},
     dialect::{Losses, Usage, named},
-    meter::{AttemptRecord, Intended, PricingLine, Record, RecordedUsage, UsageSource},
+    meter::{AttemptRecord, Intended, PricingLine, Record, RecordedUsage, UsageSource, clipped},
     stage::{Operation, Outcome},
     store::records::millis,
 };
@@ -48,10 +48,10 @@ impl<'a> IntentEntry<'a> {
             id: intent.id.as_str().into(),
             workspace: principal.workspace().into(),
             key: principal.key().map(|key| key.as_str().into()),
-            app: call.app.as_deref().map(Cow::from),
+            app: call.app.as_deref().map(|app| clipped(app).into()),
             endpoint: call.operation.name().into(),
             dialect: call.dialect.name().into(),
-            model_requested: call.model.as_str().into(),
+            model_requested: clipped(&call.model).into(),
             model: target.id.as_str().into(),
             provider: target.provider.name.as_str().into(),
             provider_model: (&*target.model).into(),

@@ -22,7 +22,7 @@ use std::{
 
 pub use self::{error::JournalError, shipper::Shipper};
 use self::{folder::Folder, intent::IntentEntry, read::Portion, refusals::Refusals, writer::Writer};
-use super::{Position, RecordRow};
+use super::Position;
 use crate::{
     fault::{Fault, FaultKind},
     meter::{Intended, Ledger, Record},
@@ -191,16 +191,17 @@ impl Journal {
     }
 
     fn write(&self, record: &Record) {
-        let row = match RecordRow::of(record) {
-            Ok(row) => row,
-            Err(error) => return tracing::error!(generation = %record.request_id, %error, "a record is lost"),
+        let id = record.request_id.as_str();
+        let entry = match entry::settlement(record) {
+            Ok(entry) => entry,
+            Err(error) => return tracing::error!(generation = id, %error, "a record is lost"),
         };
-        let entry = entry::settlement(&row);
-        match self.0.writer().settle(&self.0.folder, &row.id, entry) {
+        let settled = self.0.writer().settle(&self.0.folder, id, entry);
+        match settled {
             Ok(()) => self.note(None),
             Err(unwritten) => {
                 if !unwritten.kept {
-                    tracing::error!(generation = row.id, cost_nanos = row.cost_nanos, error = %unwritten.error, "a record is lost");
+                    tracing::error!(generation = id, cost_nanos = record.cost_nanos, error = %unwritten.error, "a record is lost");
                 }
                 self.note(Some(unwritten.error));
             }
@@ -267,9 +268,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let folded = self.refusals().all();
         for record in folded {
-            if let Ok(row) = RecordRow::of(&record) {
-                let entry = entry::settlement(&row);
-                let _ = self.writer().settle(&self.folder, &row.id, entry);
+            if let Ok(entry) = entry::settlement(&record) {
+                let _ = self.writer().settle(&self.folder, record.request_id.as_str(), entry);
             }
         }
     }
