@@ -37,26 +37,26 @@ impl ToolCallState {
     /// Which of `calls` the piece `call` belongs to; `None` for a new one.
     pub(super) fn find(calls: &[Self], call: &ToolCall<'_>) -> Option<usize> {
         let id = call.id.as_deref().unwrap_or_default();
-        let named = call.function.as_ref().and_then(|function| function.name.as_deref()).is_some_and(|name| !name.is_empty());
-        // Some servers send every call whole with the number 0: another id with a name is another call.
-        let another = |state: &Self| {
-            named
-                && ((!id.is_empty() && !state.id.is_empty() && state.id != id)
-                    || (id.is_empty() && call.index.is_none() && !state.name.is_empty()))
-        };
-        let at = match super::number(call.index) {
-            Some(number) => calls.iter().rposition(|state| state.number == Some(number)),
+        let number = super::number(call.index);
+        let at = match number {
+            Some(_) => calls.iter().rposition(|state| state.number == number),
             None if id.is_empty() => calls.len().checked_sub(1),
             None => calls.iter().position(|state| state.id == id),
         };
-        at.filter(|&at| calls.get(at).is_some_and(|state| !another(state)))
+        at.filter(|&at| calls.get(at).is_some_and(|state| !state.is_another(call, id, number)))
+    }
+
+    /// Whether a piece that seems to belong here begins another call: it has a name, though the name is known here, and
+    /// another id, as from servers that send every call whole with the number 0; or neither id nor number.
+    fn is_another(&self, call: &ToolCall<'_>, id: &str, number: Option<u64>) -> bool {
+        let another_id = !id.is_empty() && !self.id.is_empty() && self.id != id;
+        let next_whole = id.is_empty() && number.is_none() && !self.name.is_empty();
+        is_named(call) && (another_id || next_whole)
     }
 
     /// Whether the piece `call` is the one that opens it.
     pub(super) fn opens(&self, call: &ToolCall<'_>) -> bool {
-        matches!(self.block, Block::None)
-            && (call.custom.is_some()
-                || call.function.as_ref().is_some_and(|function| function.name.as_deref().is_some_and(|name| !name.is_empty())))
+        matches!(self.block, Block::None) && (call.custom.is_some() || is_named(call))
     }
 
     /// Takes the next piece.
@@ -138,6 +138,10 @@ impl ToolCallState {
             Block::None | Block::Closed => None,
         }
     }
+}
+
+fn is_named(call: &ToolCall<'_>) -> bool {
+    call.function.as_ref().and_then(|function| function.name.as_deref()).is_some_and(|name| !name.is_empty())
 }
 
 /// An id for a call whose provider gave none: the same for the same answer, another in another answer.

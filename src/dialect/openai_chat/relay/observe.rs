@@ -72,19 +72,18 @@ fn choice(body: &[u8], span: &Range<usize>, position: usize, used: &mut Option<R
 
 /// Counts what the model made: every member of a message that is not about it.
 fn message(body: &[u8], members: &Members, seen: &mut Seen) {
-    let says_nothing =
-        |name: &str| members.iter().any(|member| member.is(body, name) && string(member.text(body)).is_none_or(|text| text.is_empty()));
+    // `reasoning` beside `reasoning_content` is the same words again.
+    let reasoned = members.find(body, "reasoning_content").is_some_and(|text| !matches!(text.text(body), "null" | "\"\""));
     for member in members {
         let value = member.text(body);
-        if matches!(value, "null" | "\"\"" | "[]" | "{}") || member.is(body, "role") {
+        let repeated = reasoned && member.is(body, "reasoning");
+        if matches!(value, "null" | "\"\"" | "[]" | "{}") || member.is(body, "role") || repeated {
             continue;
         }
         if member.is(body, "tool_calls") {
             scan::elements(body, &member.value).for_each(|call| tool_call(body, &call, seen));
         } else if member.is(body, "function_call") {
             function(body, &member.value, seen);
-        } else if member.is(body, "reasoning") && !says_nothing("reasoning_content") {
-            // The same words again.
         } else if value.starts_with('"') {
             came(value.get(1..value.len().saturating_sub(1)).unwrap_or_default(), seen);
         } else if member.is(body, "content") {
