@@ -171,6 +171,7 @@ fn capabilities(settings: &Value) -> Capabilities {
             ("developer_role", _) => capabilities.developer_role = flag(),
             ("reasoning_replay", _) => capabilities.reasoning_replay = flag(),
             ("cache_control", _) => capabilities.cache_control = flag(),
+            ("text_parts", _) => capabilities.text_parts = flag(),
             (name, value) => panic!("no such capability: {name} {value}"),
         }
     }

@@ -27,6 +27,8 @@ pub struct Capabilities {
     pub reasoning_replay: bool,
     /// Whether a chat provider takes prompt-cache breakpoints, as `cache_control`.
     pub cache_control: bool,
+    /// Whether a chat provider takes several texts in one message as a list of parts, and not as one string alone.
+    pub text_parts: bool,
 }
 
 /// Chat's two names for the output limit.
@@ -89,6 +91,7 @@ impl Capabilities {
         developer_role: true,
         reasoning_replay: false,
         cache_control: false,
+        text_parts: true,
     };
 }
 

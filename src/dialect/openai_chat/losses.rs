@@ -49,6 +49,7 @@ pub(super) static ALL: &[&Loss] = &[
     &UNKNOWN_MEMBER,
     &UNKNOWN_REPLAY,
     &UNKNOWN_TOOL,
+    &USER,
     &VERBOSITY,
     &WEB_SEARCH,
 ];
@@ -123,6 +124,8 @@ pub(super) static STORE: Loss =
     only_here("openai-chat.only.store", "`store`", Dropped, "answers are stored by the provider that made them");
 pub(super) static UNKNOWN_MEMBER: Loss =
     only_here("openai-chat.only.unknown", "a member this crate does not know", Dropped, "its meaning is not known");
+pub(super) static USER: Loss =
+    only_here("openai-chat.only.user", "`user` beside another `safety_identifier`", Dropped, "there is one id of the end user elsewhere");
 pub(super) static VERBOSITY: Loss = only_here("openai-chat.only.verbosity", "`verbosity`", Dropped, "no other dialect has such a setting");
 pub(super) static WEB_SEARCH: Loss =
     only_here("openai-chat.only.web_search_options", "`web_search_options`", Dropped, "search is a tool elsewhere, with another answer");

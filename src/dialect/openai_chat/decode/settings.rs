@@ -39,6 +39,11 @@ pub(super) fn read<'a>(mut wire: ChatCompletionRequest<'a>, request: &mut Reques
     request.top_logprobs = wire.top_logprobs;
 
     request.service_tier = wire.service_tier.map(|tier| tier.0);
+    if let (Some(identifier), Some(user)) = (&wire.safety_identifier, &wire.user)
+        && identifier != user
+    {
+        reader.losses.report_at(&losses::USER, "/user".to_owned());
+    }
     request.user = wire.safety_identifier.or(wire.user).map(|user| user.0);
     request.metadata = wire.metadata;
 

@@ -21,6 +21,14 @@ impl<'p> Part<'p> {
     pub(super) fn text(text: &'p str, cache: Option<&'p CacheMarker<'p>>, place: Place) -> Self {
         Self { text, cache, place }
     }
+
+    /// A block that is nothing but text.
+    fn of(block: &'p Block<'_>) -> Option<Self> {
+        match &block.kind {
+            BlockKind::Text { text, citations: None } => Some(Self::text(text, block.cache.as_ref(), block.place)),
+            _ => None,
+        }
+    }
 }
 
 /// Writes the `content` of a message of texts.
@@ -31,6 +39,14 @@ pub(super) fn write(message: &mut Object<'_>, parts: Vec<Part<'_>>, writer: &mut
         }
         [only] if !marked(only.cache, only.place, writer) => {
             message.str("content", only.text);
+        }
+        // Markers need parts; where these are not taken, neither are those.
+        parts if !writer.target.capabilities.text_parts => {
+            for part in parts.iter().filter(|part| part.cache.is_some()) {
+                writer.lost(&losses::CACHE_CONTROL, part.place);
+            }
+            let texts: Vec<&str> = parts.iter().map(|part| part.text).collect();
+            message.str("content", &texts.join("\n\n"));
         }
         parts => {
             let mut list = message.array("content");
@@ -47,8 +63,9 @@ pub(super) fn write(message: &mut Object<'_>, parts: Vec<Part<'_>>, writer: &mut
 
 /// Writes the `content` of a message of blocks.
 pub(super) fn write_blocks(message: &mut Object<'_>, blocks: &[&Block<'_>], writer: &mut Writer<'_>) {
-    if let [Block { kind: BlockKind::Text { text, citations: None }, cache, place }] = blocks {
-        return write(message, vec![Part::text(text, cache.as_ref(), *place)], writer);
+    let texts: Option<Vec<Part<'_>>> = blocks.iter().map(|block| Part::of(block)).collect();
+    if let Some(texts) = texts {
+        return write(message, texts, writer);
     }
     let mut list = message.array("content");
     blocks.iter().for_each(|block| write_part(&mut list, block, writer));

@@ -90,7 +90,6 @@ fn message(body: &[u8], members: &Members, seen: &mut Seen) {
             came(value, seen);
         } else {
             // Annotations, details, sound: content, though not the model's words.
-            came("", seen);
             seen.content = true;
         }
     }
