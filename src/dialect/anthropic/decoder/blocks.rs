@@ -103,6 +103,10 @@ impl Blocks {
             "tool_use" => {
                 let call: reply::ToolUseBlock<'d> = parse(raw)?;
                 let name = call.name.unwrap_or_default().0;
+                let id = call.id.unwrap_or_default().0;
+                if id.is_empty() || name.is_empty() {
+                    return Err(StreamError::malformed("a tool_use without an id or a name"));
+                }
                 let input = Some(call.input.map_or("{}", |input| input.get()).to_owned());
                 if self.output_tool.as_deref() == Some(&*name) {
                     self.output = true;
@@ -111,7 +115,7 @@ impl Blocks {
                 } else {
                     self.tools = true;
                     let name = self.renamed_tools.iter().find(|(theirs, _)| *theirs == *name).map_or(name, |(_, ours)| ours.clone().into());
-                    tell(Opening::ToolCall { id: call.id.unwrap_or_default().0, name }, &mut std::iter::empty());
+                    tell(Opening::ToolCall { id, name }, &mut std::iter::empty());
                     Kind::ToolUse(input)
                 }
             }
@@ -173,6 +177,14 @@ impl Blocks {
         }
         sink(Event::Close { block });
         Ok(())
+    }
+
+    /// All blocks are complete, though nothing said so.
+    pub fn stop_all<'d>(&mut self, sink: &mut dyn FnMut(Event<'d>)) {
+        while let Some(index) = self.open.first().map(|open| open.index) {
+            // A block that is open can be stopped.
+            let _ = self.stop(index, sink);
+        }
     }
 
     /// Closes what is open still, as it is.

@@ -138,7 +138,8 @@ impl MessageDecoder {
         };
         let reason = std::mem::replace(reason, FinishReason::Stop);
         let stop_sequence = stop_sequence.take().map(Cow::Owned);
-        self.blocks.close(sink);
+        // Some servers forget to stop the last block.
+        self.blocks.stop_all(sink);
         sink(Event::Finish { choice: 0, reason, stop_sequence });
         self.state = State::Stopped { complete: true };
         Ok(())

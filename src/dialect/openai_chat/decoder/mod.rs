@@ -190,6 +190,9 @@ impl Decoder for ChatDecoder {
             if decoder.choices.is_empty() && !decoder.gave_up {
                 return Err(StreamError::malformed("there are no choices"));
             }
+            if !decoder.gave_up && !decoder.choices.iter().all(ChoiceState::finished) {
+                return Err(StreamError::malformed("a choice has no finish_reason"));
+            }
             decoder.choices.iter_mut().for_each(|choice| choice.close(&mut |event| sink(event)));
             decoder.done = true;
             Ok(())

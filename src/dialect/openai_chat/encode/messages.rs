@@ -53,14 +53,15 @@ type Instructions<'i, 'a> = std::iter::Peekable<std::slice::Iter<'i, Instruction
 
 /// Writes the instructions that stand before turn `at`: neighbours of one role as the parts of one message.
 fn write_instructions(instructions: &mut Instructions<'_, '_>, at: usize, messages: &mut Array<'_>, writer: &mut Writer<'_>) {
+    let role = writer.target.capabilities.developer_role;
     while let Some(first) = instructions.next_if(|instruction| instruction.after <= at) {
+        let developer = first.developer && role;
         let mut parts = vec![first];
-        while let Some(more) = instructions.next_if(|more| more.after == first.after && more.developer == first.developer) {
+        while let Some(more) = instructions.next_if(|more| more.after == first.after && (more.developer && role) == developer) {
             parts.push(more);
         }
-        let developer = first.developer && writer.target.capabilities.developer_role;
-        if first.developer && !developer {
-            writer.lost(&losses::DEVELOPER_ROLE, first.place);
+        for part in parts.iter().filter(|part| part.developer && !role) {
+            writer.lost(&losses::DEVELOPER_ROLE, part.place);
         }
         let mut message = messages.object();
         message.str("role", if developer { "developer" } else { "system" });

@@ -142,9 +142,12 @@ impl Pipe for ChatRelay {
         };
         match data.trim_ascii() {
             "[DONE]" => {
-                self.flush(out);
                 seen.ended = true;
-                out.extend_from_slice(frame.raw);
+                // With a choice unfinished this is no end, and the caller must not take it for one.
+                if seen.finished {
+                    self.flush(out);
+                    out.extend_from_slice(frame.raw);
+                }
                 Ok(())
             }
             "" => {
@@ -182,6 +185,9 @@ impl Pipe for ChatRelay {
         }
         if observe::answer(body, &members, seen) == 0 {
             return Err(StreamError::malformed("there are no choices"));
+        }
+        if !seen.finished {
+            return Err(StreamError::malformed("a choice has no finish_reason"));
         }
         seen.ended = true;
         let Some(notes) = &self.options.notes else { return Ok(vec![body.clone()]) };
