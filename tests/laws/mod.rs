@@ -4,10 +4,16 @@
 //! takes plain bytes and says whether they were sound input, so that a generator or a corpus that only ever produces
 //! refusals is noticed.
 
+pub mod cell;
+pub mod decoder;
+pub mod fault;
 pub mod framing;
 pub mod key;
+pub mod request;
 pub mod scan;
 pub mod splice;
+
+use portcullis::dialect::{Dialect, named, scan::Members};
 
 /// What a law made of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +25,37 @@ pub enum Outcome {
     Refused,
 }
 
+/// A law on an input.
+pub type Law = fn(&[u8]) -> Outcome;
+
 /// Each fuzz target: its name, and its law.
-pub static TARGETS: &[(&str, fn(&[u8]) -> Outcome)] =
-    &[("framing", framing::law), ("key", key::law), ("scan", scan::law), ("splice", splice::law)];
+pub static TARGETS: &[(&str, Law)] = &[
+    ("cell_anthropic_anthropic", |answer| cell::law(dialect(MESSAGES), dialect(MESSAGES), answer)),
+    ("cell_anthropic_openai_chat", |answer| cell::law(dialect(MESSAGES), dialect(CHAT), answer)),
+    ("cell_openai_chat_anthropic", |answer| cell::law(dialect(CHAT), dialect(MESSAGES), answer)),
+    ("cell_openai_chat_openai_chat", |answer| cell::law(dialect(CHAT), dialect(CHAT), answer)),
+    ("decoder_anthropic", |answer| decoder::law(dialect(MESSAGES), answer)),
+    ("decoder_openai_chat", |answer| decoder::law(dialect(CHAT), answer)),
+    ("fault", fault::law),
+    ("framing", framing::law),
+    ("key", key::law),
+    ("request", request::any),
+    ("scan", scan::law),
+    ("splice", splice::law),
+];
+
+/// The law of a target.
+pub fn law(target: &str) -> Law {
+    let found = TARGETS.iter().find(|(name, _)| *name == target);
+    found.unwrap_or_else(|| panic!("no target is called {target}")).1
+}
+
+pub const CHAT: &str = "openai-chat";
+pub const MESSAGES: &str = "anthropic-messages";
+
+pub fn dialect(name: &str) -> &'static dyn Dialect {
+    named(name).unwrap_or_else(|| panic!("no dialect is called {name}"))
+}
 
 /// Lengths of chunks, used over and over, that an input itself names: files stay plain, and a fuzzer still reaches
 /// every cut.
@@ -50,6 +84,6 @@ pub fn chunks<'i>(input: &'i [u8], cuts: &[usize]) -> Vec<&'i [u8]> {
 /// Asserts that `text` is one JSON object.
 #[track_caller]
 pub fn assert_object(text: &[u8], whose: &str) {
-    let scanned = portcullis::dialect::scan::Members::scan(text);
+    let scanned = Members::scan(text);
     assert!(scanned.is_ok(), "{whose} wrote no JSON object ({scanned:?}): {}", String::from_utf8_lossy(text));
 }

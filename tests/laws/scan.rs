@@ -39,7 +39,7 @@ pub fn law(body: &[u8]) -> Outcome {
         let name: String = serde_json::from_slice(&body[member.name.clone()]).expect("a span is not a name");
         let value: Value = serde_json::from_slice(&body[member.value.clone()]).expect("a span is not a value");
         assert!(member.is(body, &name), "does not know its own name: {name}");
-        let same = members.iter().filter(|other| other.is(body, &name)).last().expect("found once");
+        let same = members.iter().rfind(|other| other.is(body, &name)).expect("found once");
         if same == member {
             assert_eq!(object[&name], value);
         }
