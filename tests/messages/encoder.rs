@@ -3,7 +3,13 @@ use portcullis::dialect::{
     conversation::{Delta, Event, FinishReason, Opening},
 };
 
-use super::support::{data, encoded, noted};
+use portcullis::dialect::{
+    End, Exchange,
+    conversation::{Answer, AnswerBlock},
+};
+use proptest::prelude::*;
+
+use super::support::{data, encoded, events, noted};
 
 fn start() -> Event<'static> {
     Event::Start { id: Some("chatcmpl-1".into()), model: Some("gpt-x".into()), created: None }
@@ -288,4 +294,92 @@ fn notes_stand_in_the_message_and_in_the_usage() {
     let all = data(&encoded(&[start(), finish(FinishReason::Stop), Event::Usage(usage)], noted()).0);
     assert!(all[0].ends_with(r#","provider":"claude-shop","native_response_id":"chatcmpl-1"}}"#));
     assert!(all[1].ends_with(r#","output_tokens":3,"cost":{"total_nanos":5}}}"#));
+}
+
+/// What may happen to one of a few blocks.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Open(u32, u8),
+    Grow(u32, &'static str),
+    Sign(u32),
+    Close(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let block = 0u32..5;
+    prop_oneof![
+        3 => (block.clone(), 0u8..5).prop_map(|(block, kind)| Step::Open(block, kind)),
+        6 => (block.clone(), prop_oneof![Just(""), Just("a"), Just("\"\n"), Just("ö😀")]).prop_map(|(block, text)| Step::Grow(block, text)),
+        1 => block.clone().prop_map(Step::Sign),
+        2 => block.prop_map(Step::Close),
+    ]
+}
+
+/// A sound sequence of events: blocks are opened once, grow by their own deltas, and are closed once or never.
+fn told(steps: Vec<Step>) -> Vec<Event<'static>> {
+    let mut kinds = [None; 5];
+    let mut told = vec![start()];
+    for step in steps {
+        match step {
+            Step::Open(block, kind) if kinds[block as usize].is_none() => {
+                kinds[block as usize] = Some((kind, true));
+                told.push(match kind {
+                    0 => open(block, Opening::Text),
+                    1 => open(block, Opening::Reasoning),
+                    2 => call(block, ["a", "b", "c", "d", "e"][block as usize], "f"),
+                    3 => open(block, Opening::Redacted { data: "x".into(), issuer: "anthropic".into() }),
+                    _ => open(block, Opening::Refusal),
+                });
+            }
+            Step::Grow(block, more) => match kinds[block as usize] {
+                Some((0 | 1 | 4, true)) => told.push(text(block, more)),
+                Some((2, true)) => told.push(arguments(block, more)),
+                _ => {}
+            },
+            Step::Sign(block) if kinds[block as usize] == Some((1, true)) => {
+                told.push(Event::Delta { block, delta: Delta::Signature { signature: "s".into(), issuer: "anthropic".into() } });
+            }
+            Step::Close(block) => {
+                if let Some((kind, true)) = kinds[block as usize] {
+                    kinds[block as usize] = Some((kind, false));
+                    told.push(close(block));
+                }
+            }
+            _ => {}
+        }
+    }
+    told.push(finish(FinishReason::Length));
+    told
+}
+
+/// What a block says, whatever it is called and in whatever order it came.
+fn said(answer: Answer<'_>) -> Vec<String> {
+    let blocks = answer.choices.into_iter().flat_map(|choice| choice.blocks);
+    let mut said: Vec<String> = blocks
+        .filter_map(|block| match block {
+            AnswerBlock::Text { text, .. } | AnswerBlock::Refusal(text) => (!text.is_empty()).then(|| format!("text {text}")),
+            AnswerBlock::Reasoning(it) if it.redacted.is_some() => Some("redacted".to_owned()),
+            AnswerBlock::Reasoning(it) => {
+                let signature = it.signature.unwrap_or_default();
+                (!it.text.is_empty() || !signature.is_empty()).then(|| format!("thought {} {signature}", it.text))
+            }
+            AnswerBlock::ToolCall { id, arguments, .. } => {
+                Some(format!("call {id} {}", if arguments.is_empty() { "{}" } else { &arguments }))
+            }
+            _ => None,
+        })
+        .collect();
+    said.sort();
+    said
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_told_is_written_by_the_rules_and_read_back(steps in prop::collection::vec(step(), 0..40)) {
+        let told = told(steps);
+        let (text, _) = encoded(&told, AnswerOptions::default());
+        let (read, end) = events(&text, &Exchange::default());
+        prop_assert_eq!(end, Ok(End::Complete));
+        prop_assert_eq!(said(Answer::fold(told)), said(Answer::fold(read)));
+    }
 }
