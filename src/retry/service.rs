@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, FaultKind, Timeout},
-    stage::{Attempt, Health, Outcome, Pass, Routed},
+    stage::{Attempt, Closed, Health, Outcome, Pass, Routed},
 };
 
 /// Tries the targets of a plan until one answers.
@@ -72,13 +72,15 @@ where
         policy.deposit();
         while let Some(target) = plan.targets.get(walk.target()) {
             let provider = target.provider.name.as_str();
-            let pass = match health.admit(target) {
-                Ok(pass) if pass.is_probe() && !policy.withdraw() => break,
+            let admitted = match health.admit(target) {
+                // A target that is failing is tried at the budget's cost.
+                Ok(pass) if pass.is_probe() && !policy.withdraw() => Err(Closed::Breaker(policy.max_backoff)),
+                admitted => admitted,
+            };
+            let pass = match admitted.map_err(|closed| walk.closed(provider, closed)) {
                 Ok(pass) => pass,
-                Err(closed) => match walk.closed(provider, closed) {
-                    Step::Try { .. } => continue,
-                    Step::Stop => break,
-                },
+                Err(Step::Try { .. }) => continue,
+                Err(Step::Stop) => break,
             };
             let number = walk.number();
             let tally = call.tally().begin(call.facts(), target, number).await?;
