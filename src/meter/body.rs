@@ -39,7 +39,7 @@ where
         // A whole answer was read below: its end is known before its first byte is handed out. An empty body is never
         // polled.
         if recorder.outcome().is_some() || body.is_end_stream() {
-            recorder.finish(Cause::Told, None);
+            recorder.finish(Cause::Told);
         }
         let watched = Some(Watched { inner: Box::pin(body), recorder, left: false });
         Self { watched, drain: drain.map(|drain| (drain, spawn::<B> as Spawn<B>)) }
@@ -57,17 +57,18 @@ where
             Ok(poll) => ready!(poll).map(|frame| frame.map_err(|error| Fault::from(error.into()))),
             Err(_) => Some(Err(panicked().at(Phase::AfterCommit))),
         };
+        let end = matches!(&next, Some(Ok(frame)) if frame.data_ref().is_some_and(|data| self.recorder.observe(data)));
         let told = if self.left { Cause::Drained } else { Cause::Told };
         match &next {
             // Written before this frame is handed out, if it is the last: the provider's own end came with it, or hyper
             // will trust `is_end_stream` and not ask for the final `None`.
-            Some(Ok(_)) if self.recorder.is_open() && (self.recorder.outcome().is_some() || self.inner.is_end_stream()) => {
-                self.recorder.finish(told, None);
+            Some(Ok(_)) if self.recorder.is_open() && (end || self.recorder.outcome().is_some() || self.inner.is_end_stream()) => {
+                self.recorder.finish(told);
             }
             Some(Ok(_)) => {}
-            Some(Err(_)) if self.left => self.recorder.finish(told, None),
-            Some(Err(fault)) => self.recorder.finish(Cause::Fault(fault), None),
-            None => self.recorder.finish(told, None),
+            Some(Err(_)) if self.left => self.recorder.finish(told),
+            Some(Err(fault)) => self.recorder.finish(Cause::Fault(fault)),
+            None => self.recorder.finish(told),
         }
         Poll::Ready(next)
     }

@@ -62,11 +62,11 @@ where
         let Some(mut recorder) = this.recorder.take() else { return Poll::Ready(Err(panicked())) };
         Poll::Ready(match answer {
             Ok(response) => {
-                recorder.head(response.status());
+                recorder.head(response.status(), response.headers());
                 Ok(response.map(|body| MeteredBody::new(body, recorder, this.options.drain)))
             }
             Err(fault) => {
-                recorder.finish(Cause::Fault(&fault), None);
+                recorder.finish(Cause::Fault(&fault));
                 Err(fault)
             }
         })

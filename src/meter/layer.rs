@@ -2,7 +2,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use super::{Ledger, Meter};
+use super::{
+    Ledger, Meter,
+    observer::{Observer, PriceList},
+};
+use crate::{catalog::Price, dialect::Seen, stage::CallFacts};
 
 /// Keeps a record of each call: see the [module](super).
 #[derive(Clone)]
@@ -11,10 +15,11 @@ pub struct MeterLayer {
     options: Arc<Options>,
 }
 
-/// How a meter deals with callers that leave.
-#[derive(Clone, Debug, Default)]
+/// How a meter works.
+#[derive(Clone, Default)]
 pub(super) struct Options {
     pub(super) drain: Option<Drain>,
+    prices: Option<Arc<PriceList>>,
 }
 
 /// How far an answer is read on after its caller left.
@@ -39,6 +44,25 @@ impl MeterLayer {
         Arc::make_mut(&mut self.options).drain = Some(Drain { bytes, time });
         self
     }
+
+    /// Meters answers that no layer below reports on, such as those of a host's own reverse proxy: usage is read from the
+    /// answer's bytes, in the caller's dialect, and `prices` says what it costs.
+    ///
+    /// Whole answers past 8 MiB and compressed ones are not read. Their usage is estimated and flagged, and so is that of a
+    /// chat stream whose caller did not ask for usage. No attempts are recorded and no intents announced. `prices` is asked
+    /// when the call is over; `None` gives flagged lines at zero.
+    #[must_use]
+    pub fn observe(mut self, prices: impl Fn(&CallFacts, &Seen) -> Option<Arc<Price>> + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.options).prices = Some(Arc::new(prices));
+        self
+    }
+}
+
+impl Options {
+    /// What follows an answer, where nobody below reports.
+    pub(super) fn observer(&self) -> Option<Observer> {
+        self.prices.clone().map(Observer::new)
+    }
 }
 
 impl<S> Layer<S> for MeterLayer {
@@ -51,6 +75,9 @@ impl<S> Layer<S> for MeterLayer {
 
 impl fmt::Debug for MeterLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MeterLayer").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("MeterLayer")
+            .field("drain", &self.options.drain)
+            .field("observes", &self.options.prices.is_some())
+            .finish_non_exhaustive()
     }
 }

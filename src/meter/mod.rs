@@ -34,6 +34,9 @@
 //! panic below becomes one too, since it is caught here: under `panic = "abort"` the ledger's intent is all there is.
 //! **Backpressure**: readiness is the inner service's.
 //!
+//! **Alone**, in front of somebody's own reverse proxy, it reads the usage from the answers' bytes:
+//! [`MeterLayer::observe`].
+//!
 //! Money is exact: each attempt at the price it was dispatched at, summed in picodollars, rounded once.
 //!
 //! What it does *not* do: stop anybody. Limits and budgets are policies of their own; a [`Ledger::intend`] that refuses
@@ -45,6 +48,7 @@ mod fold;
 mod future;
 mod layer;
 mod ledger;
+mod observer;
 mod record;
 mod recorder;
 mod service;

@@ -44,7 +44,7 @@ where
 
     fn call(&mut self, request: Request<Call>) -> Self::Future {
         let (parts, call) = request.into_parts();
-        let (recorder, call) = Recorder::open(self.ledger.clone(), call, &parts.extensions);
+        let (recorder, call) = Recorder::open(self.ledger.clone(), call, &parts.extensions, self.options.observer());
         let request = Request::from_parts(parts, call);
         let inner = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         ResponseFuture::new(inner.map_err(|_| future::panicked()), recorder, self.options.clone())

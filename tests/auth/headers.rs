@@ -154,3 +154,36 @@ async fn who_calls_is_in_the_extensions() {
     assert_eq!((principal.key().unwrap().as_str(), principal.name(), principal.workspace()), ("kidAAAA00001", Some("ci"), "default"));
     assert!(response.extensions().get::<GenerationId>().is_some());
 }
+
+#[tokio::test]
+async fn refusals_are_in_the_callers_dialect() {
+    let store = store().await;
+    let layer = AuthLayer::new(store.cached());
+    let body = |response: &http::Response<bytes::Bytes>| serde_json::from_slice::<serde_json::Value>(response.body()).unwrap();
+    for (path, headers) in [("/v1/messages", &[][..]), ("/v1/models", &[("anthropic-version", &b"2023-06-01"[..])])] {
+        let refused = ask(&layer, path, headers).await;
+        assert_eq!(refused.headers()["request-id"], refused.headers()["x-request-id"]);
+        assert_eq!(refused.headers()["content-type"], "application/json");
+        let body = body(&refused);
+        assert_eq!((body["type"].as_str(), body["error"]["type"].as_str()), (Some("error"), Some("authentication_error")));
+        assert_eq!(body["request_id"], refused.headers()["x-request-id"].to_str().unwrap());
+    }
+    for (path, headers, status, kind, code) in [
+        ("/v1/chat/completions", &[][..], 401, "authentication_error", "missing_or_invalid_authorization_header"),
+        ("/v1/embeddings", &[(API_KEY, &b"sk-other"[..])], 401, "authentication_error", "invalid_key_format"),
+        ("/v1/nowhere", &[(API_KEY, MANAGEMENT.as_bytes())], 401, "authentication_error", "invalid_key"),
+        ("/v1/models", &[(API_KEY, KEY.as_bytes()), (GOOGLE, OTHER.as_bytes())], 400, "invalid_request_error", "two_keys"),
+    ] {
+        let refused = ask(&layer, path, headers).await;
+        assert!(!refused.headers().contains_key("request-id"));
+        let body = body(&refused);
+        assert_eq!((refused.status().as_u16(), body["status_code"].as_u64()), (status, Some(status.into())));
+        assert_eq!((body["error"]["type"].as_str(), body["error"]["code"].as_str()), (Some(kind), Some(code)));
+        assert_eq!(body["generation_id"], refused.headers()["x-request-id"].to_str().unwrap());
+    }
+    store.breaks(true);
+    for (path, status) in [("/v1/chat/completions", 503), ("/v1/messages", 529)] {
+        let refused = ask(&layer, path, &[(API_KEY, KEY.as_bytes())]).await;
+        assert_eq!((refused.status().as_u16(), body(&refused)["reason"].as_str()), (status, Some("overloaded")));
+    }
+}

@@ -7,11 +7,19 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
 use portcullis::{
     auth::{AuthLayer, CachedKeys, KeyAdmin, KeyAdminError, KeyChangeError, KeyStatus, KeyStore, KeyUse, NewKey},
+    catalog::Catalog,
+    gateway::Gateway,
     stage::{KeyKind, Limits, Scopes},
     store::{Sqlite, SqliteError},
+    transport::Transport,
 };
+use tokio::time::sleep;
+use tower::ServiceExt;
 
 use crate::support::{Calendar, KEY, SECRET, ask, create, kid, opens, pepper};
 
@@ -113,6 +121,38 @@ async fn f005_f063_a_key_paused_by_another_process_stops_at_the_next_refresh() {
     admin(&command).insert(NewKey::named("late"), KEY, "command line").await.unwrap();
     keys.refresh().await.unwrap();
     assert_eq!(opens(&keys, KEY).await, Ok(()));
+}
+
+/// Time is paused, and stands still while the database works.
+#[tokio::test(start_paused = true)]
+async fn f005_a_running_gateway_feels_a_pause_within_a_second() {
+    let folder = Folder::new();
+    let (server, command) = (folder.open(), folder.open());
+    let (text, record) = create(&admin(&command), "ci").await;
+    let catalog = Catalog::builder().build().unwrap();
+    let keys = CachedKeys::new(server, pepper()).fresh_for(Duration::from_secs(3600));
+    let (gateway, driver) = Gateway::builder(catalog).keys(keys).unmetered().build(Transport::local());
+    let (shutdown, stopped) = tokio::sync::oneshot::channel::<()>();
+    let driver = tokio::spawn(driver.run(async {
+        let _ = stopped.await;
+    }));
+    let ask = || {
+        let request = Request::get("/v1/models").header("x-api-key", text.expose()).body(Empty::<Bytes>::new()).unwrap();
+        let gateway = gateway.clone();
+        async move { gateway.oneshot(request).await.unwrap().status().as_u16() }
+    };
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(ask().await, 200);
+    admin(&command).pause(&record.kid, "command line").await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(ask().await, 401);
+    admin(&command).resume(&record.kid, "command line").await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(ask().await, 200);
+    drop(shutdown);
+    driver.await.unwrap();
+    let used = command.find(&record.kid).await.unwrap().unwrap().last_used;
+    assert!(used.is_some(), "its use was told to the store");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The meter on scripted layers: one record per call, whatever ends it.
 
+mod alone;
 mod ends;
 #[path = "../support/metered.rs"]
 mod metered;
@@ -25,6 +26,7 @@ use self::metered::{call, priced, seen, target, usage};
 /// What a scripted body does at a poll.
 enum Step {
     Data(&'static str),
+    Bytes(Bytes),
     /// Reports to the tally, as translate does while it reads, then gives data.
     Report(AttemptTally, Box<Seen>, Option<Outcome>, &'static str),
     Pending,
@@ -53,6 +55,7 @@ impl Body for Script {
         match self.steps.pop_front() {
             None => Poll::Ready(None),
             Some(Step::Data(text)) => data(text),
+            Some(Step::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Some(Step::Report(tally, seen, outcome, text)) => {
                 tally.seen(&seen);
                 if let Some(outcome) = outcome {

@@ -9,8 +9,8 @@ use std::{
 use http::{Method, Request};
 use portcullis::{
     catalog::{Meter, Price, Provider, Rate, Target, Tier, Timeouts, Wire},
-    dialect::{Seen, Usage, scan::Members},
-    stage::{Call, CallFacts, Endpoint, GenerationId, Payload, Preferences, Principal},
+    dialect::{Dialect, Seen, Usage, scan::Members},
+    stage::{Call, CallFacts, Endpoint, GenerationId, Operation, Payload, Preferences, Principal},
 };
 
 /// A call of 400 bytes: about 100 tokens.
@@ -18,6 +18,11 @@ pub fn call(stream: bool) -> Request<Call> {
     let Ok(Endpoint::Call { operation, dialect }) = Endpoint::at(&Method::POST, "/v1/chat/completions") else {
         unreachable!("the path is listed")
     };
+    call_in(operation, dialect, stream)
+}
+
+/// The same in another operation and dialect.
+pub fn call_in(operation: Operation, dialect: &'static dyn Dialect, stream: bool) -> Request<Call> {
     let facts = CallFacts {
         operation,
         dialect,
