@@ -35,6 +35,8 @@ pub(super) enum Cause<'a> {
     Told,
     /// The caller left, or a shutdown ended it.
     Left,
+    /// A watchdog ended the answer, whether anybody polls it or not.
+    Closed,
     /// The caller left, and the rest of the answer was read without it.
     Drained,
     /// An error.
@@ -114,7 +116,7 @@ impl Books<'_> {
             Some(observed) => observed.outcome,
             None => self.attempts.last().and_then(|entry| entry.outcome),
         };
-        let told = told.filter(|_| self.status.is_some());
+        let told = told.filter(|_| self.status.is_some() || matches!(self.cause, Cause::Closed));
         match (self.cause, told) {
             (Cause::Drained, _) => Outcome::Cancelled,
             (Cause::Fault(_), Some(Outcome::Complete)) => Outcome::Failed,
@@ -123,7 +125,7 @@ impl Books<'_> {
             // A stream that ends without its dialect's end broke off, however clean the connection's end was.
             (Cause::Told, None) if !self.attempts.is_empty() && self.call.stream => Outcome::Truncated,
             (Cause::Told, None) => Outcome::Complete,
-            (Cause::Left, None) => Outcome::Cancelled,
+            (Cause::Left | Cause::Closed, None) => Outcome::Cancelled,
             (Cause::Fault(fault), None) => match fault.kind() {
                 FaultKind::Cancelled => Outcome::Cancelled,
                 FaultKind::Truncated => Outcome::Truncated,

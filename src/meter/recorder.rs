@@ -149,6 +149,6 @@ impl Begin for Admission {
     }
 
     fn close(&self) {
-        self.debt.pay(Cause::Left);
+        self.debt.pay(Cause::Closed);
     }
 }

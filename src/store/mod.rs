@@ -2,6 +2,12 @@
 //!
 //! Each store implements a small trait that a layer owns (the [`KeyStore`](crate::auth::KeyStore) of auth, the ledger of
 //! the meter), so a host brings its own with one `impl`.
+//!
+//! Records take two steps, so that no call waits for a database:
+//!
+//! ```text
+//! MeterLayer -> Journal (files, one write per entry) -> Shipper -> RecordStore (SQLite, or a host's own)
+//! ```
 
 mod journal;
 mod records;

@@ -149,12 +149,12 @@ fn take(bytes: &[u8]) -> Option<(Option<String>, &[u8])> {
 const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn settlement(row: &RecordRow) -> Vec<u8> {
+    pub(in crate::store::journal) fn settlement(row: &RecordRow) -> Vec<u8> {
         let numbers = [row.created_ms, row.cost_nanos, row.calls, row.input_tokens, row.output_tokens, u64::from(row.success)];
         let optional = [&row.key, &row.model, &row.provider].map(Option::as_deref);
         let [key, model, provider] = optional;

@@ -65,3 +65,64 @@ fn entries(bytes: &[u8], records: &mut Vec<RecordRow>) -> usize {
 fn next(folder: &Folder, segment: u64, last: u64) -> io::Result<u64> {
     Ok(folder.segments()?.into_iter().find(|number| *number > segment).unwrap_or(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::store::journal::entry::{intent, tests::settlement};
+
+    /// A journal whose only segment holds `bytes`.
+    fn holding(name: &str, bytes: &[u8]) -> (std::path::PathBuf, Folder) {
+        let path = std::env::temp_dir().join(format!("portcullis-read-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        let folder = Folder::open(path.clone()).unwrap();
+        folder.create(1).unwrap().write_all(bytes).unwrap();
+        (path, folder)
+    }
+
+    fn row(id: &str, length: usize) -> RecordRow {
+        RecordRow { id: id.into(), json: "x".repeat(length), ..RecordRow::default() }
+    }
+
+    /// All records, portion by portion, of segments before the second.
+    fn all(folder: &Folder) -> Vec<String> {
+        let (mut from, end) = (Position::default(), Position { segment: 2, offset: 0 });
+        let mut ids = Vec::new();
+        while from < end {
+            let portion = portion(folder, from, end).unwrap();
+            assert!(portion.upto > from, "it goes on");
+            ids.extend(portion.records.into_iter().map(|row| row.id));
+            from = portion.upto;
+        }
+        ids
+    }
+
+    #[test]
+    fn a_segment_torn_at_any_byte_gives_what_is_whole() {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for id in ["a", "b", "c"] {
+            bytes.extend(intent(|out| out.extend_from_slice(b"{}")));
+            bytes.extend(settlement(&row(id, 20)));
+            ends.push((bytes.len(), id));
+        }
+        let (path, folder) = holding("torn", &[]);
+        for cut in 0..=bytes.len() {
+            std::fs::write(path.join("journal-0000000001.log"), &bytes[..cut]).unwrap();
+            let whole: Vec<_> = ends.iter().filter(|(end, _)| *end <= cut).map(|(_, id)| *id).collect();
+            assert_eq!(all(&folder), whole, "cut at {cut}");
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn an_entry_larger_than_a_chunk_is_read_whole() {
+        let chunk = usize::try_from(CHUNK).unwrap();
+        let bytes = [settlement(&row("a", 10)), settlement(&row("b", 3 * chunk)), settlement(&row("c", 10))].concat();
+        let (path, folder) = holding("large", &bytes);
+        assert_eq!(all(&folder), ["a", "b", "c"]);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
