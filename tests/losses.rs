@@ -88,3 +88,24 @@ fn the_readme_has_the_matrix() {
     let (_, after) = rest.split_once(END).expect("the matrix ends");
     check("README.md", &format!("{before}{BEGIN}{}{END}{after}", matrix()));
 }
+
+/// An entry that no case meets may as well be wrong: each stands in the `losses.txt` of some fixture.
+#[test]
+fn every_entry_is_met_by_a_fixture() {
+    fn collect(folder: &Path, met: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("the fixtures are there").map(|entry| entry.expect("readable").path()) {
+            if entry.is_dir() {
+                collect(&entry, met);
+            } else if entry.ends_with("losses.txt") {
+                let told = fs::read_to_string(&entry).expect("readable");
+                met.extend(told.lines().filter_map(|line| line.split(' ').next_back()).map(str::to_owned));
+            }
+        }
+    }
+    let mut met = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), &mut met);
+    let unmet: Vec<_> = loss::table().map(|loss| loss.id).filter(|id| !met.iter().any(|met| met == id)).collect();
+    assert!(unmet.is_empty(), "no fixture meets {unmet:?}");
+    let unknown: Vec<_> = met.iter().filter(|id| !loss::table().any(|loss| loss.id == **id)).collect();
+    assert!(unknown.is_empty(), "the table has no {unknown:?}");
+}

@@ -1,4 +1,19 @@
 //! Checkers of streams: they accept exactly what a strict client accepts.
+//!
+//! Order, balanced blocks, dense indexes, required members, one end: what a vendor's SDK relies on without looking. In
+//! debug builds everything that a translation writes goes through the caller dialect's checker.
+//!
+//! ```
+//! use portcullis::dialect::{StreamError, frame::sse::Sse, named};
+//!
+//! let stream = b"data: {\"id\":\"c-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[]}\n\n";
+//! let mut grammar = named("openai-chat").expect("it is built in").grammar();
+//! let mut sse = Sse::default();
+//! sse.feed(stream, &mut |frame| grammar.frame(frame).map_err(|violation| StreamError::order(violation.0)))?;
+//! // The stream is sound so far, but it must not end here.
+//! assert!(grammar.finish().is_err());
+//! # Ok::<(), StreamError>(())
+//! ```
 
 use std::fmt;
 
