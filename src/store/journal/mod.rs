@@ -248,7 +248,9 @@ impl Ledger for Journal {
         if record.success || !record.attempts.is_empty() {
             return self.write(&record);
         }
-        let (record, folded) = self.0.refusals().pass(record, SystemTime::now());
+        // While nothing can be written, everybody is refused: those records must not take the room of calls that ran.
+        let failing = self.0.failing.load(Ordering::Relaxed);
+        let (record, folded) = self.0.refusals().pass(record, SystemTime::now(), failing);
         folded.iter().chain(&record).for_each(|record| self.write(record));
     }
 }

@@ -26,12 +26,13 @@ impl Refusals {
     }
 
     /// What is to be written now that a refusal was settled: itself, or nothing; and what earlier minutes have folded.
-    pub(super) fn pass(&mut self, record: Record, now: SystemTime) -> (Option<Record>, Vec<Record>) {
+    /// `none` lets no further one through.
+    pub(super) fn pass(&mut self, record: Record, now: SystemTime, none: bool) -> (Option<Record>, Vec<Record>) {
         let folded = self.elapsed(now);
         let caller = (record.workspace_id.clone(), record.key_id.as_ref().map(|key| key.as_str().into()));
         let count = self.callers.entry(caller).or_default();
         count.seen += 1;
-        if count.seen <= self.threshold {
+        if count.seen <= self.threshold && !none {
             return (Some(record), folded);
         }
         match &mut count.folded {
