@@ -345,6 +345,29 @@ fn f063_a_second_gateway_on_the_same_state_says_so() {
     assert!(String::from_utf8_lossy(&taken.stderr).contains(&format!("cannot listen on {}", gateway.address)));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn f024_without_descriptors_it_waits_and_recovers() {
+    let folder = Folder::new();
+    let mut command = Command::new("sh");
+    command.current_dir(&folder.0).env_clear().stdin(Stdio::null());
+    command.args(["-c", "ulimit -n 48; exec \"$0\" --listen 127.0.0.1:0"]).arg(binary());
+    let mut gateway = Gateway::start(command);
+    let key = gateway.key();
+    let address: std::net::SocketAddr = gateway.address.parse().unwrap();
+    let many: Vec<_> = (0..80).map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(10)).unwrap()).collect();
+    // An accept loop that spins takes a whole core.
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", gateway.child.id())).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let before = ticks();
+    thread::sleep(Duration::from_secs(1));
+    assert!(ticks() - before < 50, "half a core is no waiting");
+    drop(many);
+    assert!(gateway.chat(&key, "demo/echo").starts_with("HTTP/1.1 200 OK"));
+}
+
 #[test]
 fn where_to_listen() {
     let folder = Folder::new();

@@ -130,6 +130,30 @@ fn f081_secrets_stay_out_of_debug() {
 }
 
 #[test]
+fn a_provider_may_be_held_to_one_dialect() {
+    let config = parse("[providers.demo]\ndialect = \"anthropic-messages\"").unwrap();
+    let spoken: Vec<_> = config.catalog.provider("demo").unwrap().dialects.iter().map(|dialect| dialect.name()).collect();
+    assert_eq!(spoken, ["anthropic-messages"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn f084_secrets_in_a_file_that_all_can_read_are_noticed() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = std::env::temp_dir().join(format!("portcullis-readable-{}.toml", std::process::id()));
+    for (text, mode, exposed) in [
+        ("[providers.openai]\napi_key = \"sk-canary\"", 0o644, true),
+        ("[providers.openai]\napi_key = \"sk-canary\"", 0o600, false),
+        ("[providers.openai]\napi_key = \"${OPENAI_API_KEY}\"", 0o644, false),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(Config::load(&file, &environment).unwrap().exposes_secrets, exposed, "{text} {mode:o}");
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
 fn an_empty_file_is_a_gateway_without_models() {
     let config = parse("").unwrap();
     assert_eq!((config.database.as_path(), config.state.as_path()), (Path::new("gateway.db"), Path::new("gateway.state")));
@@ -210,6 +234,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("[providers.openai]\napi_key = \"${EMPTY}\"", &["2:11: providers.openai.api_key: this secret is empty"]),
     ("[providers.openai]\napi_key = \"${BLANK}\"", &["2:11: providers.openai.api_key: this secret is empty"]),
     ("[providers.openai]\napi_key = \"${OPENAI_API_KEY\"", &["2:11: providers.openai.api_key: `${` has no `}`"]),
+    ("[providers.openai]\napi_key = \"<canary>\"", &["2:11: providers.openai.api_key: this is a placeholder and no secret"]),
     (
         "[providers.openai]\napi_key = \"can\\nary\"",
         &["1:12: providers.openai: the API key is empty or holds characters that no header can carry"],

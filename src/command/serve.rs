@@ -37,6 +37,7 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
         AuthMode::Keys if config.auth.keys.is_empty() => keys::first(&KeyAdmin::new(database, pepper)).await?,
         AuthMode::Keys | AuthMode::Open => None,
     };
+    warn(&config, address);
     welcome(&config, address, first.as_deref());
 
     let (stop, stopping) = watch::channel(());
@@ -84,6 +85,16 @@ fn address(arguments: &Arguments, config: &Config) -> Result<SocketAddr, Failure
         return Err(Failure { error: "auth.mode \"open\" is for loopback addresses only".into(), code: 2 });
     }
     Ok(address)
+}
+
+/// Says what is allowed and yet unwise.
+fn warn(config: &Config, address: SocketAddr) {
+    if config.exposes_secrets {
+        tracing::warn!("the configuration holds secrets, and everybody on this machine can read it");
+    }
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "keys travel in the clear to this address: have TLS in front of it");
+    }
 }
 
 /// Says where the gateway is; the first time, also the key, and how to use it.

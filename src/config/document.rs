@@ -1,6 +1,11 @@
 //! Reading a document so that every complaint knows its place.
 
-use std::{cell::RefCell, collections::BTreeMap, ops::Range, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    ops::Range,
+    time::Duration,
+};
 
 use toml::{
     Spanned,
@@ -21,6 +26,8 @@ pub(super) struct Document<'a> {
     lines: Vec<usize>,
     environment: Environment<'a>,
     problems: RefCell<Vec<Problem>>,
+    /// Whether a secret is written out in the file.
+    holds_secrets: Cell<bool>,
 }
 
 /// A table, read key by key. What nobody asked for is unknown, and refused by [`finish`](Self::finish).
@@ -44,7 +51,7 @@ pub(super) struct Field<'d, 'a> {
 impl<'a> Document<'a> {
     pub(super) fn new(file: &'a str, text: &'a str, environment: Environment<'a>) -> Self {
         let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-        Self { file, text, lines, environment, problems: RefCell::default() }
+        Self { file, text, lines, environment, problems: RefCell::default(), holds_secrets: Cell::new(false) }
     }
 
     /// The document's tree, if it is TOML.
@@ -67,6 +74,11 @@ impl<'a> Document<'a> {
         let mut problems = self.problems.into_inner();
         problems.sort();
         problems
+    }
+
+    /// Whether a secret is written out in the text, and not taken from the environment.
+    pub(super) fn holds_secrets(&self) -> bool {
+        self.holds_secrets.get()
     }
 
     fn fail(&self, path: &str, span: &Range<usize>, message: impl Into<String>) {
@@ -140,12 +152,19 @@ impl<'d, 'a> Field<'d, 'a> {
         replaced.map_err(|message| self.fail(message)).ok()
     }
 
-    /// A string that must not be blank, and is never told in a complaint.
+    /// A string that must not be blank or a placeholder, and is never told in a complaint.
     pub(super) fn secret(&self) -> Option<String> {
         let secret = self.text()?;
         if secret.trim().is_empty() {
             self.fail("this secret is empty");
             return None;
+        }
+        if value::is_placeholder(&secret) {
+            self.fail("this is a placeholder and no secret");
+            return None;
+        }
+        if self.value.as_str() == Some(&secret) {
+            self.document.holds_secrets.set(true);
         }
         Some(secret)
     }

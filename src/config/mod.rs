@@ -17,6 +17,19 @@
 //! # Ok::<(), portcullis::config::ConfigError>(())
 //! ```
 //!
+//! | section | keys |
+//! | --- | --- |
+//! | the file itself | `listen`, `database` (a SQLite file, default `gateway.db`), `state` (a folder, default beside the database) |
+//! | `[providers.NAME]` | `kind` (default: the name, if it is one), `api_key`, `base_url`, `dialect`, `http` (`"1"`, `"2"`), `proxy`, `ca_file`, `allow_http`, `timeouts` |
+//! | `[[models]]` | `id`, `aliases`, `strategy`, `owned_by`, `timeouts`, `targets` |
+//! | a target | `provider`, `model`, `weight`, `dialect`, `timeouts`, `price` |
+//! | a price | USD per million tokens: `input`, `cache_read`, `cache_write_5m`, `cache_write_1h`, `output`, `input_audio`, `output_audio`; per piece: `images`, `seconds`, `requests`; or `tiers`, a list of such with `up_to` prompt tokens |
+//! | `[auth]` | `mode` (`"keys"`, `"open"`), `pepper`, `keys`: a list of `name`, `key`, `workspace`, `models`, `providers`, `operations` |
+//! | `[retry]` | `attempts`, `hold`, `timeouts` |
+//! | `timeouts` | `connect`, `first_byte`, `idle`, `total` |
+//! | `[answers]` | `annotate`, `fidelity` (`"report"`, `"strict"`) |
+//! | `[limits]` | `body`, `connections`, `head`, `body_idle`, `body_total`, `write_stall`, `drain` |
+//!
 //! Every string may hold `${NAME}`, an environment variable that must be set (`$${` stands for `${`). A provider, a model,
 //! a target or `[retry]` may have `timeouts`; the innermost holds. A file without `[[models]]` serves each provider's
 //! wildcard (`openai/*`) and its preset's patterns (`gpt-*`). Relative paths start at the working folder.
@@ -67,6 +80,8 @@ pub struct Config {
     pub answers: AnswersConfig,
     /// What a caller may take.
     pub limits: LimitsConfig,
+    /// Whether a secret is written out in a file that everybody on this machine can read.
+    pub exposes_secrets: bool,
 }
 
 /// The demo's provider and model.
@@ -85,7 +100,9 @@ impl Config {
         };
         let (text, modified) = read().map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let created = modified.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
-        Self::read(&path.display().to_string(), &text, environment, created)
+        let mut config = Self::read(&path.display().to_string(), &text, environment, created)?;
+        config.exposes_secrets &= others_read(path);
+        Ok(config)
     }
 
     /// Reads the text of a file called `file`.
@@ -131,14 +148,16 @@ impl Config {
             retry: RetryConfig::default(),
             answers: AnswersConfig::default(),
             limits: LimitsConfig::default(),
+            exposes_secrets: false,
         }
     }
 
     fn read(file: &str, text: &str, environment: Environment<'_>, created: u64) -> Result<Self, ConfigError> {
         let document = Document::new(file, text, environment);
         let read = document.parse().and_then(|tree| Self::from_root(document.section(&tree), created));
+        let exposes_secrets = document.holds_secrets();
         match (document.problems(), read) {
-            (problems, Some(config)) if problems.is_empty() => Ok(config),
+            (problems, Some(config)) if problems.is_empty() => Ok(Self { exposes_secrets, ..config }),
             (problems, _) => Err(ConfigError::Invalid(problems)),
         }
     }
@@ -192,4 +211,16 @@ impl Config {
             field.fail("Redis is not built into this gateway");
         }
     }
+}
+
+/// Whether everybody on this machine can read a file.
+#[cfg(unix)]
+fn others_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_read(_: &Path) -> bool {
+    false
 }

@@ -29,6 +29,18 @@ pub(super) fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) 
     Ok(out)
 }
 
+/// Whether a secret is what examples write in its place: `<your key>`, `sk-...`, `changeme`, `xxxx`.
+pub(super) fn is_placeholder(secret: &str) -> bool {
+    let secret = secret.trim().to_ascii_lowercase();
+    let all = |byte: u8| secret.bytes().all(|each| each == byte);
+    let words = ["change-me", "change_me", "changeme", "secret", "todo", "your-api-key", "your-key", "your_api_key", "your_key"];
+    (secret.starts_with('<') && secret.ends_with('>'))
+        || secret.ends_with("...")
+        || all(b'x')
+        || all(b'*')
+        || words.contains(&secret.as_str())
+}
+
 /// `500ms`, `5s`, `10m`, `1h`; at most a day.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,6 +92,16 @@ mod tests {
             ("${A 1}", Err("`${A 1}` is not the name of a variable")),
         ] {
             assert_eq!(substitute(text, &variable), expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn f084_what_examples_write_is_no_secret() {
+        for placeholder in ["<your key>", "sk-...", "changeme", "CHANGE-ME", "xxxxxx", "****", "your_api_key"] {
+            assert!(is_placeholder(placeholder), "{placeholder}");
+        }
+        for secret in ["sk-proj-1", "k", "xxxxy", "my secret"] {
+            assert!(!is_placeholder(secret), "{secret}");
         }
     }
 

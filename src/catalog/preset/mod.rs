@@ -124,6 +124,13 @@ mod tests {
     }
 
     #[test]
+    fn every_dialect_is_one_that_is_built() {
+        for preset in Preset::all() {
+            assert!(preset.dialects.iter().all(|name| crate::dialect::named(name).is_some()), "{}", preset.kind);
+        }
+    }
+
+    #[test]
     fn every_row_ends_with_one_for_models_nobody_knows() {
         for preset in Preset::all() {
             assert_eq!(preset.models.last().map(|(pattern, _)| *pattern), Some("*"), "{}", preset.kind);
