@@ -69,7 +69,9 @@ impl<'de> Deserialize<'de> for Count {
 
 /// Reads a `usage` member. `None` if it is `null` or counts nothing.
 pub(super) fn read(raw: &str) -> Option<Usage> {
-    let wire: CompletionUsage<'_> = serde_json::from_str(raw).ok()?;
+    // Most chunks say `null`, and serde's error is several allocations.
+    let object = raw.starts_with('{');
+    let wire: CompletionUsage<'_> = object.then(|| serde_json::from_str(raw).ok()).flatten()?;
     let count = |count: Option<Count>| count.map_or(0, |count| count.0.min(ABSURD));
     let prompt = wire.prompt_tokens.or(wire.input_tokens);
     let completion = wire.completion_tokens.or(wire.output_tokens);
