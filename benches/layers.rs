@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher};
 use http::{HeaderValue, Request, Response, header};
-use http_body::{Body, Frame};
+use http_body::Body;
 use http_body_util::Full;
 use portcullis::{
     auth::{AuthLayer, CachedKeys, KeyAdmin, MemoryKeys, NewKey, Pepper},
@@ -36,7 +36,7 @@ use portcullis::{
 use tokio::runtime::Runtime;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use self::samples::{Api, Ask};
+use self::samples::{Api, Ask, frames::Frames};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -256,16 +256,16 @@ impl<T> Service<Request<T>> for Catch<T> {
 #[derive(Clone)]
 struct Answer {
     media: &'static str,
-    frames: Arc<[Bytes]>,
+    body: Frames,
 }
 
 impl Answer {
     fn whole(api: Api) -> Self {
-        Self { media: "application/json", frames: [Bytes::from(api.answer())].into() }
+        Self { media: "application/json", body: Frames::new([api.answer()]) }
     }
 
     fn stream(api: Api) -> Self {
-        Self { media: "text/event-stream", frames: api.stream(100).into_iter().map(Bytes::from).collect() }
+        Self { media: "text/event-stream", body: Frames::new(api.stream(100)) }
     }
 }
 
@@ -279,26 +279,9 @@ impl<T> Service<Request<T>> for Answer {
     }
 
     fn call(&mut self, _: Request<T>) -> Self::Future {
-        let mut response = Response::new(Frames { frames: self.frames.clone(), next: 0 });
+        let mut response = Response::new(self.body.clone());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media));
         ready(Ok(response))
-    }
-}
-
-/// A body whose frames are all there.
-struct Frames {
-    frames: Arc<[Bytes]>,
-    next: usize,
-}
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = self.frames.get(self.next).cloned();
-        self.next += 1;
-        Poll::Ready(frame.map(|frame| Ok(Frame::data(frame))))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Requests and answers of the two chat APIs, in the shapes and sizes that their vendors' are.
 #![allow(dead_code, reason = "each bench uses its own part")]
 
+pub mod frames;
+
 use std::fmt;
 
 use portcullis::dialect::{Dialect, anthropic::AnthropicMessages, openai_chat::OpenAiChat};
