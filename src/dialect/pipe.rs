@@ -82,14 +82,14 @@ impl Seen {
                 match opening {
                     // Nothing that could be seen twice until it grows.
                     Opening::Text | Opening::Refusal | Opening::Reasoning => {}
-                    Opening::Redacted { data, .. } => self.came(data),
-                    Opening::ToolCall { name, .. } => self.came(name),
-                    Opening::Unknown { raw, .. } => self.came(raw),
+                    Opening::Redacted { data, .. } => self.came(data.len()),
+                    Opening::ToolCall { name, .. } => self.came(name.len()),
+                    Opening::Unknown { raw, .. } => self.came(raw.len()),
                 }
             }
             Event::Delta { delta, .. } => match delta {
                 Delta::Text(more) | Delta::Arguments(more) if more.is_empty() => {}
-                Delta::Text(more) | Delta::Arguments(more) => self.came(more),
+                Delta::Text(more) | Delta::Arguments(more) => self.came(more.len()),
                 Delta::Signature { .. } | Delta::Citation { .. } => self.content = true,
             },
             Event::Logprobs { choice, .. } => self.began(*choice),
@@ -112,10 +112,10 @@ impl Seen {
         }
     }
 
-    /// Notes content of the model's making.
-    fn came(&mut self, output: &str) {
+    /// Notes content of the model's making, in bytes.
+    pub(super) fn came(&mut self, output: usize) {
         self.content = true;
-        self.output_bytes = self.output_bytes.saturating_add(output.len() as u64);
+        self.output_bytes = self.output_bytes.saturating_add(output as u64);
     }
 }
 

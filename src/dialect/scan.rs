@@ -32,6 +32,8 @@ pub struct Member {
     pub name: Range<usize>,
     /// The value's bytes.
     pub value: Range<usize>,
+    /// Whether the name holds escapes.
+    escaped: bool,
 }
 
 /// A text that is no JSON object.
@@ -159,11 +161,15 @@ impl Member {
     /// Whether this is its name, however its letters are escaped.
     pub fn is(&self, body: &[u8], name: &str) -> bool {
         let written = body.get(self.name.start.saturating_add(1)..self.name.end.saturating_sub(1)).unwrap_or_default();
-        // A letter takes at most the six bytes of `\u0061`: long names are not even looked at.
-        written == name.as_bytes() || (written.len() > name.len() && written.len() <= 6 * name.len() && unescapes_to(written, name))
+        written == name.as_bytes() || (self.escaped && unescapes_to(written, name))
     }
 
-    /// The value's text.
+    /// The value's bytes in `body`.
+    pub fn bytes<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        body.get(self.value.clone()).unwrap_or_default()
+    }
+
+    /// The value's text. It is checked to be UTF-8: for large values, see [`bytes`](Self::bytes).
     pub fn text<'b>(&self, body: &'b [u8]) -> &'b str {
         body.get(self.value.clone()).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default()
     }
@@ -256,10 +262,10 @@ impl Scanner<'_> {
                 if members.list.len() == limit {
                     return Err(ScanError::TooMany { offset: self.at });
                 }
-                let name = self.name()?;
+                let (name, escaped) = self.name()?;
                 let start = self.at;
                 self.value(1)?;
-                members.list.push(Member { name, value: start..self.at });
+                members.list.push(Member { name, value: start..self.at, escaped });
                 self.blank();
                 if self.eat(b'}') {
                     break;
@@ -278,7 +284,9 @@ impl Scanner<'_> {
         let mut depth = 0;
         'value: loop {
             match self.peek() {
-                Some(b'"') => self.string()?,
+                Some(b'"') => {
+                    self.string()?;
+                }
                 Some(open @ (b'{' | b'[')) => {
                     if outer + depth == MAX_DEPTH {
                         return Err(ScanError::Depth { offset: self.at });
@@ -320,31 +328,35 @@ impl Scanner<'_> {
         }
     }
 
-    /// Walks over a member's name and colon, up to its value.
-    fn name(&mut self) -> Result<Range<usize>, ScanError> {
+    /// Walks over a member's name and colon, up to its value. Says whether the name holds escapes.
+    fn name(&mut self) -> Result<(Range<usize>, bool), ScanError> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
         }
-        self.string()?;
+        let escaped = self.string()?;
         let end = self.at;
         self.blank();
         self.expect(b':')?;
         self.blank();
-        Ok(start..end)
+        Ok((start..end, escaped))
     }
 
-    /// Walks over the string whose opening quote is here.
-    fn string(&mut self) -> Result<(), ScanError> {
+    /// Walks over the string whose opening quote is here. Says whether it holds escapes.
+    fn string(&mut self) -> Result<bool, ScanError> {
         self.at += 1;
+        let mut escaped = false;
         loop {
             self.plain();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(escaped);
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    self.escape()?;
+                    escaped = true;
+                }
                 _ => return Err(self.syntax()),
             }
         }

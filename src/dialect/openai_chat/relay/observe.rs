@@ -4,22 +4,25 @@ use std::{borrow::Cow, ops::Range};
 
 use crate::dialect::{
     Seen,
-    conversation::{Delta, Event, FinishReason},
+    conversation::{Event, FinishReason},
     openai_chat::usage,
     scan::{self, Members},
 };
 
 /// Whether this is an error in an answer's place.
 pub(super) fn is_error(body: &[u8], members: &Members) -> bool {
-    let said = |name: &str| members.find(body, name).is_some_and(|member| member.text(body) != "null");
-    let object = members.find(body, "object").is_some_and(|object| object.text(body) == "\"error\"");
+    let said = |name: &str| members.find(body, name).is_some_and(|member| member.bytes(body) != b"null");
+    let object = members.find(body, "object").is_some_and(|object| object.bytes(body) == b"\"error\"");
     object || said("error") || (!said("choices") && ["message", "detail", "msg", "errors"].into_iter().any(said)) || failed(body, members)
 }
 
 /// Whether a choice bears the error, as OpenRouter's do.
 fn failed(body: &[u8], members: &Members) -> bool {
     // Looked for only where the word is: the choices are most of the answer.
-    let Some(choices) = members.find(body, "choices").filter(|choices| choices.text(body).contains("\"error\"")) else { return false };
+    let Some(choices) = members.find(body, "choices") else { return false };
+    if memchr::memmem::find(choices.bytes(body), b"\"error\"").is_none() {
+        return false;
+    }
     scan::elements(body, &choices.value)
         .any(|choice| Members::of(body, &choice).find(body, "error").is_some_and(|error| error.text(body).starts_with(['{', '"'])))
 }
@@ -73,21 +76,21 @@ fn choice(body: &[u8], span: &Range<usize>, position: usize, used: &mut Option<R
 /// Counts what the model made: every member of a message that is not about it.
 fn message(body: &[u8], members: &Members, seen: &mut Seen) {
     // `reasoning` beside `reasoning_content` is the same words again.
-    let reasoned = members.find(body, "reasoning_content").is_some_and(|text| !matches!(text.text(body), "null" | "\"\""));
+    let reasoned = members.find(body, "reasoning_content").is_some_and(|text| !matches!(text.bytes(body), b"null" | b"\"\""));
     for member in members {
-        let value = member.text(body);
+        let value = member.bytes(body);
         let repeated = reasoned && member.is(body, "reasoning");
-        if matches!(value, "null" | "\"\"" | "[]" | "{}") || member.is(body, "role") || repeated {
+        if matches!(value, b"null" | b"\"\"" | b"[]" | b"{}") || member.is(body, "role") || repeated {
             continue;
         }
         if member.is(body, "tool_calls") {
             scan::elements(body, &member.value).for_each(|call| tool_call(body, &call, seen));
         } else if member.is(body, "function_call") {
             function(body, &member.value, seen);
-        } else if value.starts_with('"') {
-            came(value.get(1..value.len().saturating_sub(1)).unwrap_or_default(), seen);
+        } else if value.starts_with(b"\"") {
+            seen.came(value.len() - 2);
         } else if member.is(body, "content") {
-            came(value, seen);
+            seen.came(value.len());
         } else {
             // Annotations, details, sound: content, though not the model's words.
             seen.content = true;
@@ -106,15 +109,11 @@ fn tool_call(body: &[u8], span: &Range<usize>, seen: &mut Seen) {
 
 fn function(body: &[u8], span: &Range<usize>, seen: &mut Seen) {
     for member in &Members::of(body, span) {
-        let value = member.text(body);
-        if value.starts_with('"') {
-            came(value.get(1..value.len().saturating_sub(1)).unwrap_or_default(), seen);
+        let value = member.bytes(body);
+        if value.starts_with(b"\"") {
+            seen.came(value.len() - 2);
         }
     }
-}
-
-fn came(text: &str, seen: &mut Seen) {
-    seen.observe(&Event::Delta { block: 0, delta: Delta::Text(Cow::Borrowed(text)) });
 }
 
 fn text<'b>(body: &'b [u8], span: &Range<usize>) -> &'b str {
