@@ -27,6 +27,7 @@ mod pipe;
 mod place;
 pub mod scan;
 mod splice;
+mod steady;
 pub(crate) mod upstream;
 mod usage;
 pub mod wire;

@@ -13,6 +13,7 @@ use crate::{
         frame::Frame,
         json::Object,
         scan::{Member, Members},
+        steady::Steady,
     },
     fault::Fault,
 };
@@ -28,12 +29,13 @@ pub struct MessageRelay {
     ended: bool,
     failed: Option<StreamError>,
     losses: Losses,
+    steady: Steady,
 }
 
 impl MessageRelay {
     /// A relay of the answer that `stamp` and `options` belong to.
     pub fn new(stamp: Stamp, options: AnswerOptions) -> Self {
-        Self { stamp, options, watch: Watch::default(), ended: false, failed: None, losses: Losses::default() }
+        Self { stamp, options, watch: Watch::default(), ended: false, failed: None, losses: Losses::default(), steady: Steady::default() }
     }
 
     fn event(&mut self, data: &str, frame: &Frame<'_>, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
@@ -57,7 +59,15 @@ impl MessageRelay {
         };
         match (object, additions) {
             (Some(object), Some(additions)) if !additions.is_empty() => splice(data, &object, &additions, frame, out),
-            _ => out.extend_from_slice(frame.raw),
+            _ => {
+                out.extend_from_slice(frame.raw);
+                if let (true, Some(words)) = (self.steady.is_willing(), watch::words(data.as_bytes(), &members))
+                    && let Some(start) = memmem::find(frame.raw, data.as_bytes())
+                {
+                    let at = start + words.start..start + words.end;
+                    self.steady.learn(frame.raw, at.clone(), frame.raw, at);
+                }
+            }
         }
         Ok(())
     }
@@ -77,7 +87,19 @@ impl Pipe for MessageRelay {
                 out.extend_from_slice(frame.raw);
                 Ok(())
             }
-            Some(data) => self.event(data, frame, out, seen).inspect_err(|error| self.failed = Some(error.clone())),
+            Some(data) => match self.steady.words(frame) {
+                Some(words) => {
+                    self.steady.write(words, out);
+                    if !words.is_empty() {
+                        seen.came(words.len());
+                    }
+                    Ok(())
+                }
+                None => {
+                    self.steady.forget();
+                    self.event(data, frame, out, seen).inspect_err(|error| self.failed = Some(error.clone()))
+                }
+            },
         }
     }
 

@@ -7,6 +7,20 @@ use crate::dialect::{
     wire::{self, Str},
 };
 
+/// Where the words stand, without their quotes, in a `content_block_delta` that brings words and nothing else.
+pub fn words(body: &[u8], members: &Members) -> Option<std::ops::Range<usize>> {
+    let is = |members: &Members, name: &str, value: &[u8]| members.find(body, name).is_some_and(|member| member.bytes(body) == value);
+    if !is(members, "type", b"\"content_block_delta\"") {
+        return None;
+    }
+    let delta = Members::of(body, &members.find(body, "delta")?.value);
+    let kinds: [(&[u8], &str); 3] =
+        [(b"\"text_delta\"", "text"), (b"\"thinking_delta\"", "thinking"), (b"\"input_json_delta\"", "partial_json")];
+    let (_, name) = kinds.into_iter().find(|(kind, _)| is(&delta, "type", kind))?;
+    let words = delta.find(body, name).filter(|_| delta.len() == 2)?;
+    (words.bytes(body).starts_with(b"\"") && words.value.len() > 2).then(|| words.value.start + 1..words.value.end - 1)
+}
+
 /// Notes in [`Seen`] what a Message tells, and never holds it.
 #[derive(Debug, Default)]
 pub struct Watch {

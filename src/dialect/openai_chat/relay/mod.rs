@@ -22,6 +22,7 @@ use crate::{
         frame::Frame,
         json,
         scan::{Member, Members},
+        steady::Steady,
     },
     fault::Fault,
 };
@@ -38,13 +39,23 @@ pub(super) struct ChatRelay {
     usage: Option<Bytes>,
     losses: Losses,
     failed: Option<StreamError>,
+    steady: Steady,
 }
 
 impl ChatRelay {
     pub(super) fn new(stamp: Stamp, options: AnswerOptions) -> Self {
         let mut id = BytesMut::new();
         json::string(&mut id, &stamp.id);
-        Self { stamp, options, id: id.freeze(), begun: false, usage: None, losses: Losses::default(), failed: None }
+        Self {
+            stamp,
+            options,
+            id: id.freeze(),
+            begun: false,
+            usage: None,
+            losses: Losses::default(),
+            failed: None,
+            steady: Steady::default(),
+        }
     }
 
     fn chunk(&mut self, frame: &Frame<'_>, data: &str, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
@@ -54,9 +65,10 @@ impl ChatRelay {
             seen.error = Some(error::upstream(data, None));
             return Ok(());
         }
+        let (before, first) = (out.len(), !self.begun);
         let choices = observe::answer(body, &members, seen);
         let usage = members.find(body, "usage");
-        let counted = usage.filter(|usage| usage.text(body) != "null");
+        let counted = usage.filter(|usage| usage.bytes(body) != b"null");
 
         if !self.options.include_usage {
             // A chunk of usage alone is there because we asked for it, and so is `"usage": null` in the others.
@@ -72,7 +84,25 @@ impl ChatRelay {
                 self.splice(frame, data, &members, usage, out);
             }
         }
+        if !first && counted.is_none() && self.steady.is_willing() {
+            self.learn(frame, body, &members, out.get(before..).unwrap_or_default());
+        }
         Ok(())
+    }
+
+    /// Remembers a chunk that brings words and nothing else.
+    fn learn(&mut self, frame: &Frame<'_>, body: &[u8], members: &Members, written: &[u8]) {
+        let Some(words) = observe::words(body, members) else { return };
+        let payload = |raw: &[u8]| {
+            let line = raw.strip_prefix(b"data: ")?;
+            let scanned = Members::scan(line.trim_ascii_end()).ok()?;
+            observe::words(line, &scanned).map(|words| words.start + 6..words.end + 6)
+        };
+        if let (Some(at), Some(written_at)) = (payload(frame.raw), payload(written))
+            && frame.raw.get(at.clone()) == body.get(words)
+        {
+            self.steady.learn(frame.raw, at, written, written_at);
+        }
     }
 
     /// Forwards a chunk with our id, and without `usage`, if it has to go.
@@ -140,6 +170,14 @@ impl Pipe for ChatRelay {
             out.extend_from_slice(frame.raw);
             return Ok(());
         };
+        if let Some(words) = self.steady.words(frame) {
+            self.steady.write(words, out);
+            if !words.is_empty() {
+                seen.came(words.len());
+            }
+            return Ok(());
+        }
+        self.steady.forget();
         match data.trim_ascii() {
             "[DONE]" => {
                 seen.ended = true;

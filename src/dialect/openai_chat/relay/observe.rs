@@ -52,6 +52,20 @@ pub(super) fn answer(body: &[u8], members: &Members, seen: &mut Seen) -> usize {
     choices
 }
 
+/// Where the words stand, without their quotes, in a chunk that has one choice, and in it words and nothing else.
+pub(super) fn words(body: &[u8], members: &Members) -> Option<Range<usize>> {
+    let choices = members.find(body, "choices")?;
+    let mut list = scan::elements(body, &choices.value);
+    let choice = Members::of(body, &list.next()?);
+    if list.next().is_some() || choice.find(body, "finish_reason").is_some_and(|reason| reason.bytes(body) != b"null") {
+        return None;
+    }
+    let delta = choice.find(body, "delta")?;
+    let delta = Members::of(body, &delta.value);
+    let only = delta.iter().next().filter(|only| delta.len() == 1 && only.is(body, "content"))?;
+    (only.bytes(body).starts_with(b"\"") && only.value.len() > 2).then(|| only.value.start + 1..only.value.end - 1)
+}
+
 fn choice(body: &[u8], span: &Range<usize>, position: usize, used: &mut Option<Range<usize>>, seen: &mut Seen) {
     let members = Members::of(body, span);
     let index = members.find(body, "index").and_then(|index| index.text(body).parse().ok());
