@@ -2,6 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::scan;
+
 /// Writes one object, member by member; [`end`](Self::end) closes it.
 ///
 /// Members come out in the order they are written, so a body reads like the API's reference and equal inputs make
@@ -125,23 +127,20 @@ pub fn string(out: &mut BytesMut, value: &str) {
 
 /// Writes `value` as the inside of a JSON string: escaped, without the quotes.
 pub fn escaped(out: &mut BytesMut, value: &str) {
-    let bytes = value.as_bytes();
-    let mut start = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let mut rest = value.as_bytes();
+    loop {
+        let (plain, more) = rest.split_at(scan::plain(rest));
+        out.put_slice(plain);
+        let Some((&byte, after)) = more.split_first() else { return };
         let escape = ESCAPES[byte as usize];
-        if escape == 0 {
-            continue;
-        }
-        out.put_slice(&bytes[start..at]);
         if escape == b'u' {
             const HEX: &[u8; 16] = b"0123456789abcdef";
             out.put_slice(&[b'\\', b'u', b'0', b'0', HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
         } else {
             out.put_slice(&[b'\\', escape]);
         }
-        start = at + 1;
+        rest = after;
     }
-    out.put_slice(&bytes[start..]);
 }
 
 /// Writes a number.
@@ -149,7 +148,7 @@ pub fn number(out: &mut BytesMut, value: u64) {
     out.put_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// What follows the backslash for each byte; 0 where none is needed.
+/// What follows the backslash for each byte that [`scan::plain`] stops at.
 const ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut control = 0;
@@ -166,3 +165,21 @@ const ESCAPES: [u8; 256] = {
     table[0x0d] = b'r';
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_of_any_length_are_escaped_wherever_they_need_it() {
+        for special in ['"', '\\', '\n', '\u{1}', '\u{1f}', '\u{7f}', 'é', '\u{2028}'] {
+            for before in 0..140 {
+                let text = format!("{}{special}{}{special}", "x".repeat(before), "y".repeat(before % 17));
+                let mut out = BytesMut::new();
+                string(&mut out, &text);
+                assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+                assert_eq!(out, serde_json::to_string(&text).unwrap());
+            }
+        }
+    }
+}

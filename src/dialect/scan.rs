@@ -367,7 +367,7 @@ impl Scanner<'_> {
     fn plain(&mut self) {
         for _ in 0..SHORT_WORDS {
             let Some(word) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) else {
-                while self.peek().is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+                while self.peek().is_some_and(|byte| !is_special(byte)) {
                     self.wide |= self.bytes[self.at] >= 0x80;
                     self.at += 1;
                 }
@@ -483,6 +483,31 @@ const fn special(word: u64) -> u64 {
     let backslash = zero(word ^ (ONES * b'\\' as u64));
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     (quote | backslash | control) & HIGH
+}
+
+/// How many bytes at the start of `text` stand for themselves inside a JSON string: in blocks that a compiler checks at
+/// once, then by words.
+pub(super) fn plain(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
+        if block.iter().fold(false, |any, &byte| any | is_special(byte)) {
+            break;
+        }
+        at += block.len();
+    }
+    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let hits = special(u64::from_le_bytes(*word));
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += word.len();
+    }
+    at + text.get(at..).unwrap_or_default().iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+/// Whether a byte ends a plain run in a string.
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
 /// Whether the inside of a sound JSON string says `name`. Compared in UTF-16, the units that `\u` is written in.
