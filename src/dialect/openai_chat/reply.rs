@@ -55,8 +55,8 @@ wire! {
         pub index: Raw<'a> = "index",
         /// The next piece of its message, in a chunk.
         pub delta: Message<'a> = "delta",
-        /// Its message, in a whole answer.
-        pub message: Message<'a> = "message",
+        /// Its message, in a whole answer. Boxed, as other rare members are: a chunk is moved about while it is read.
+        pub message: Box<Message<'a>> = "message",
         /// Log probabilities of what is here.
         pub logprobs: Logprobs<'a> = "logprobs",
         /// Why it ended.
@@ -86,9 +86,9 @@ wire! {
         /// The model's refusal.
         pub refusal: Str<'a> = "refusal",
         /// The calls it makes.
-        pub tool_calls: List<ToolCall<'a>> = "tool_calls",
+        pub tool_calls: Vec<ToolCall<'a>> = "tool_calls",
         /// The call it makes, before there were tools.
-        pub function_call: FunctionCall<'a> = "function_call",
+        pub function_call: Box<FunctionCall<'a>> = "function_call",
         /// Citations: `url_citation`s.
         pub annotations: Vec<Raw<'a>> = "annotations",
         /// Its reasoning: DeepSeek's and ours.

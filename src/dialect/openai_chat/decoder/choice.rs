@@ -48,7 +48,7 @@ impl ChoiceState {
 
     /// Takes the choice's next piece, or all of it.
     pub(super) fn take<'c>(&mut self, choice: Choice<'c>, told: &mut Told, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
-        if let Some(message) = choice.delta.or(choice.message) {
+        if let Some(message) = choice.delta.or(choice.message.map(|message| *message)) {
             self.message(message, told, sink)?;
         }
         if let Some(Logprobs { content, refusal, .. }) = choice.logprobs {
@@ -79,9 +79,9 @@ impl ChoiceState {
             self.grow(Prose::Refusal, refusal.0, told, sink)?;
         }
         if let Some(function) = message.function_call {
-            self.call(ToolCall { function: Some(function), ..ToolCall::default() }, told, sink)?;
+            self.call(ToolCall { function: Some(*function), ..ToolCall::default() }, told, sink)?;
         }
-        for call in message.tool_calls.unwrap_or_default().0 {
+        for call in message.tool_calls.unwrap_or_default() {
             self.call(call, told, sink)?;
         }
         unknown(message.unknown, sink);
