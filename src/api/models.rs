@@ -156,7 +156,9 @@ fn openai(object: &mut Object<'_>, model: &Model) {
 /// Anthropic's `ModelInfo`.
 fn anthropic(object: &mut Object<'_>, model: &Model) {
     let created = jiff::Timestamp::from_second(i64::try_from(model.created).unwrap_or_default()).unwrap_or_default();
-    object.str("type", "model").str("id", model.id.as_str()).str("display_name", model.id.as_str()).str("created_at", &created.to_string());
+    object.str("type", "model").str("id", model.id.as_str()).str("display_name", model.id.as_str());
+    // What a configuration names is in use.
+    object.str("created_at", &created.to_string()).str("lifecycle", "active");
 }
 
 /// All that may be told.

@@ -138,7 +138,7 @@ pub struct Target<'a> {
     pub issuer: &'a str,
     /// What it can do.
     pub capabilities: &'a Capabilities,
-    /// Whether the gateway wants the usage of a stream whose caller did not ask for it.
+    /// Whether the gateway wants a stream's usage, asked for by the caller or not.
     pub want_usage: bool,
 }
 

@@ -50,7 +50,7 @@ pub(super) fn translate(attempt: Attempt, config: &Config, map: Option<Box<dyn E
         model: &target.model,
         issuer: &target.provider.issuer,
         capabilities: &target.capabilities,
-        want_usage: facts.stream && !facts.include_usage,
+        want_usage: facts.stream,
     };
     let Payload::Whole(body) = call.payload() else {
         // An upload goes up as it came, to a provider of its own dialect.

@@ -158,17 +158,18 @@ impl Exchange {
             return Err(in_band(error).at(Phase::BeforeCommit));
         }
         self.notes.tally.commit();
-        self.losses.extend(self.pipe.losses().clone());
-        self.tally.lost(std::mem::take(&mut self.losses));
+        let mut losses = std::mem::take(&mut self.losses);
+        losses.extend(self.pipe.losses().clone());
         self.notes.tally.end(Outcome::Complete, None);
         let mut response = Response::new(TranslatedBody::whole(slices));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.annotate(seen.model.as_deref(), self.pipe.losses(), headers);
+        annotate(&self.notes, seen.model.as_deref(), losses.iter(), headers);
         if let Some(usage) = seen.usage {
             let cost = self.notes.tally.cost(&usage).total();
             headers.extend(head::value(&cost.to_string()).map(|value| (head::X_GATEWAY_COST_USD, value)));
         }
+        self.tally.lost(losses);
         Ok(response)
     }
 
@@ -190,10 +191,6 @@ impl Exchange {
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         annotate(&self.notes, model.as_deref(), head::all_losses(&losses, &answer_losses), headers);
         Ok(response)
-    }
-
-    fn annotate(&self, model: Option<&str>, answer: &Losses, headers: &mut HeaderMap) {
-        annotate(&self.notes, model, head::all_losses(&self.losses, answer), headers);
     }
 }
 

@@ -110,7 +110,8 @@ fn kind(status: StatusCode, upstream: &UpstreamError) -> FaultKind {
         "authentication_error" | "permission_error" => FaultKind::CredentialRefused,
         "rate_limit_error" => FaultKind::RateLimited,
         "overloaded_error" => FaultKind::Upstream(Failure::Overloaded),
-        "api_error" => FaultKind::Upstream(Failure::Status),
+        // Broad enough for a 503 too.
+        "api_error" if !status.is_server_error() => FaultKind::Upstream(Failure::Status),
         "timeout_error" => FaultKind::Timeout(Timeout::FirstByte),
         // "model: claude-none": the only thing that a call itself names and the API looks up by our configuration.
         "not_found_error" if message.starts_with("model") => FaultKind::Upstream(Failure::UnknownModel),

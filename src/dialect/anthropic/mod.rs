@@ -14,9 +14,10 @@
 //!
 //! # Versions
 //!
-//! `anthropic-version` is `2023-06-01` or `2023-01-01`. What the older one does otherwise (streams of unnamed events with
-//! completions told cumulatively, a `[DONE]`, the `exception` and `truncated` members) concerns the retired Text
-//! Completions only: a Messages call has one shape under both, and the header passes through.
+//! `anthropic-version` is `2023-06-01` or `2026-10-21`, which the SDKs send since their types are those of it. The later one
+//! refuses `temperature`, `top_k` and `top_p`, documents in an assistant's turn and citations in a user's; answers have one
+//! shape under both. The caller's header passes through; where a request is translated, the preset's `2023-06-01` goes up,
+//! so that models which take sampling settings can be given them.
 
 mod answer;
 mod decode;

@@ -53,13 +53,16 @@ fn length(body: &[u8], members: &Members, capabilities: &Capabilities, edits: &m
     }
 }
 
-/// Asks for the usage of a stream whose caller did not.
+/// Asks for the usage of a stream whose caller did not ask for it here.
 fn include_usage(body: &[u8], members: &Members, edits: &mut Edits) {
     const OPTIONS: &str = r#"{"include_usage":true}"#;
     match members.find(body, "stream_options") {
         None => edits.append(members, "stream_options", OPTIONS),
         Some(options) if options.text(body).starts_with('{') => {
-            edits.set(body, &Members::of(body, &options.value), "include_usage", "true");
+            let members = Members::of(body, &options.value);
+            if members.find(body, "include_usage").is_none_or(|asked| asked.text(body) != "true") {
+                edits.set(body, &members, "include_usage", "true");
+            }
         }
         Some(options) => edits.value(options, Bytes::from_static(OPTIONS.as_bytes())),
     }
