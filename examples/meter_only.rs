@@ -42,9 +42,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     let service = ServiceBuilder::new()
         .layer(NormalizeLayer::new().without_members())
-        .layer(MeterLayer::new(|record: Record| {
-            println!("{} {} {:?} {}", record.request_id, record.outcome.name(), record.usage.source, record.usage.counts.output);
-        }))
+        .layer(
+            MeterLayer::new(|record: Record| {
+                println!("{} {} {:?} {}", record.request_id, record.outcome.name(), record.usage.source, record.usage.counts.output);
+            })
+            // Nobody below reports what an answer used; a price list would stand here.
+            .observe(|_, _| None),
+        )
         .service(proxy);
 
     let listener = TcpListener::bind(("127.0.0.1", port())).await?;
