@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery};
 
 use crate::{
@@ -111,6 +112,11 @@ pub(super) fn tell_losses<'l>(losses: impl Iterator<Item = &'l loss::Lost>, head
 /// The losses of a request and of its answer, each once.
 pub(super) fn all_losses<'l>(request: &'l Losses, answer: &'l Losses) -> impl Iterator<Item = &'l loss::Lost> {
     request.iter().chain(answer.iter())
+}
+
+/// A header's value made of bytes of ours.
+pub(super) fn text(text: BytesMut) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(text.freeze()).ok()
 }
 
 /// A header's value, if `text` can be one.

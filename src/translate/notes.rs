@@ -48,11 +48,11 @@ impl Notes for AnswerNotes {
             .str("provider", self.provider())
             .str("model", self.target.id.as_str())
             .str("provider_model", seen.model.as_deref().unwrap_or(&self.target.model))
-            .number("attempts", u64::from(self.attempt))
-            .raw("ttft_ms", &millis(committed.saturating_duration_since(self.call.started)))
-            .raw("generation_ms", &millis(generation))
-            .raw("latency_ms", &millis(now.saturating_duration_since(self.call.started)))
-            .raw("gateway_ms", &millis(self.sent.saturating_duration_since(self.call.started)));
+            .number("attempts", u64::from(self.attempt));
+        write_millis(meta.key("ttft_ms"), committed.saturating_duration_since(self.call.started));
+        write_millis(meta.key("generation_ms"), generation);
+        write_millis(meta.key("latency_ms"), now.saturating_duration_since(self.call.started));
+        write_millis(meta.key("gateway_ms"), self.sent.saturating_duration_since(self.call.started));
         let output = seen.usage.map_or(0, |usage| usage.output);
         match throughput(output, generation) {
             Some(rate) => meta.raw("throughput_tps", &rate),
@@ -63,10 +63,13 @@ impl Notes for AnswerNotes {
     }
 }
 
-/// Milliseconds with three decimal places.
-pub(super) fn millis(duration: Duration) -> String {
-    let micros = duration.as_micros();
-    format!("{}.{:03}", micros / 1000, micros % 1000)
+/// Appends milliseconds with three decimal places.
+pub(super) fn write_millis(out: &mut BytesMut, duration: Duration) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    json::number(out, micros / 1000);
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    let part = micros % 1000;
+    out.extend_from_slice(&[b'.', digit(part / 100), digit(part / 10), digit(part)]);
 }
 
 /// Tokens per second, with one decimal place.

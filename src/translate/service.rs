@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
@@ -19,7 +19,7 @@ use tower_service::Service;
 use super::{
     TranslatedBody, head,
     layer::Config,
-    notes::{AnswerNotes, millis},
+    notes::{AnswerNotes, write_millis},
     request::{Translated, translate},
     stream::StreamBody,
     whole,
@@ -166,8 +166,9 @@ impl Exchange {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         annotate(&self.notes, seen.model.as_deref(), losses.iter(), headers);
         if let Some(usage) = seen.usage {
-            let cost = self.notes.tally.cost(&usage).total();
-            headers.extend(head::value(&cost.to_string()).map(|value| (head::X_GATEWAY_COST_USD, value)));
+            let mut cost = BytesMut::with_capacity(24);
+            self.notes.tally.cost(&usage).total().write(&mut cost);
+            headers.extend(head::text(cost).map(|value| (head::X_GATEWAY_COST_USD, value)));
         }
         self.tally.lost(losses);
         Ok(response)
@@ -226,8 +227,12 @@ fn annotate<'l>(notes: &AnswerNotes, model: Option<&str>, losses: impl Iterator<
     headers.insert(head::X_GATEWAY_ATTEMPTS, notes.attempt.into());
     let now = std::time::Instant::now();
     let (before, with) = (notes.sent.saturating_duration_since(notes.call.started), now.saturating_duration_since(notes.sent));
-    let timing = format!("gateway;dur={}, provider;dur={}", millis(before), millis(with));
-    headers.extend(head::value(&timing).map(|value| (head::SERVER_TIMING, value)));
+    let mut timing = BytesMut::with_capacity(64);
+    timing.extend_from_slice(b"gateway;dur=");
+    write_millis(&mut timing, before);
+    timing.extend_from_slice(b", provider;dur=");
+    write_millis(&mut timing, with);
+    headers.extend(head::text(timing).map(|value| (head::SERVER_TIMING, value)));
     head::tell_losses(losses, headers);
 }
 
