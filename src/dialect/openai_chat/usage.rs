@@ -148,7 +148,8 @@ pub(super) fn write(out: &mut BytesMut, usage: &Usage, options: &AnswerOptions) 
 
 /// The cost of `usage` as a JSON object, if somebody can tell.
 pub(super) fn cost(usage: &Usage, options: &AnswerOptions) -> Option<BytesMut> {
-    let mut cost = BytesMut::new();
+    // Two lines, the usual bill, fit.
+    let mut cost = BytesMut::with_capacity(320);
     options.notes.as_ref().is_some_and(|notes| notes.cost(usage, &mut cost)).then_some(cost)
 }
 
