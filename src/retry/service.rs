@@ -17,8 +17,8 @@ use super::{
     walk::{Step, Walk},
 };
 use crate::{
-    fault::{Fault, FaultKind, Timeout},
-    stage::{Attempt, Closed, Health, Outcome, Pass, Routed},
+    fault::{Fault, FaultKind, Phase, Timeout},
+    stage::{Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, deadline},
 };
 
 /// Tries the targets of a plan until one answers.
@@ -63,7 +63,7 @@ where
 {
     async fn walk(self, request: Request<Routed>) -> Result<Response<ResBody>, Fault> {
         let Self { inner, policy, health } = self;
-        let deadline = Instant::now() + policy.total;
+        let deadline = deadline(policy.total);
         let (parts, Routed { call, plan }) = request.into_parts();
         let once = call.payload().whole().is_none();
         let targets = if plan.fallbacks && !once { plan.targets.len() } else { plan.targets.len().min(1) };
@@ -74,7 +74,7 @@ where
             let provider = target.provider.name.as_str();
             let admitted = match health.admit(target) {
                 // A target that is failing is tried at the budget's cost.
-                Ok(pass) if pass.is_probe() && !policy.withdraw() => Err(Closed::Breaker(policy.max_backoff)),
+                Ok(pass) if pass.is_probe() && !policy.withdraw() => Err(Closed::Breaker(PROBE_WAIT)),
                 admitted => admitted,
             };
             let pass = match admitted.map_err(|closed| walk.closed(provider, closed)) {
@@ -83,7 +83,8 @@ where
                 Err(Step::Stop) => break,
             };
             let number = walk.number();
-            let tally = call.tally().begin(call.facts(), target, number).await?;
+            let begun = timeout_at(deadline, call.tally().begin(call.facts(), target, number)).await;
+            let tally = begun.unwrap_or_else(|_| Err(FaultKind::Timeout(Timeout::Total).into()))?.running(pass.running());
             let last = once || walk.is_last(&policy);
             let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
             let attempt = Attempt { call: call.clone(), target: target.clone(), number, tally: tally.clone() };
@@ -93,16 +94,26 @@ where
                     return Ok(response);
                 }
                 Ok(Err(fault)) => fault,
-                Err(_) => Fault::new(FaultKind::Timeout(Timeout::Total)),
+                Err(_) => Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead),
             };
             tally.end(Outcome::Failed, Some(&fault));
+            drop(tally);
             judge(pass, &fault);
             match walk.failed(provider, fault, &policy, jitter()) {
                 Step::Stop => break,
-                Step::Try { repeat, .. } if last || (repeat && !policy.withdraw()) => break,
-                Step::Try { wait, .. } if Instant::now() + wait >= deadline => break,
-                Step::Try { wait, .. } if wait.is_zero() => {}
-                Step::Try { wait, .. } => sleep(wait).await,
+                _ if last => break,
+                Step::Try { repeat: false, .. } => {}
+                Step::Try { wait, .. } => {
+                    let in_time = wait < deadline.duration_since(Instant::now());
+                    if in_time && policy.withdraw() {
+                        if !wait.is_zero() {
+                            sleep(wait).await;
+                        }
+                    } else if walk.next() == Step::Stop {
+                        // A repeat that cannot be had; another target's first attempt costs nothing.
+                        break;
+                    }
+                }
             }
         }
         Err(walk.verdict())

@@ -19,8 +19,8 @@ pub(super) struct Walk {
     made: u32,
     /// Attempts made at this target.
     here: u32,
-    /// What each attempt, and each target passed over, ended with.
-    faults: Vec<Fault>,
+    /// What each attempt, and each target passed over, ended with; and at which target.
+    faults: Vec<(usize, Fault)>,
     attempts: Vec<AttemptFault>,
 }
 
@@ -80,7 +80,7 @@ impl Walk {
             fault: fault.code(),
         });
         let wait = self.wait(&fault, policy, jitter);
-        self.faults.push(fault);
+        self.faults.push((self.target, fault));
         if again == Again::Never || self.made >= policy.attempts {
             return Step::Stop;
         }
@@ -101,11 +101,12 @@ impl Walk {
         };
         let code = if matches!(closed, Closed::Breaker(_)) { "breaker_open" } else { fault.code() };
         self.attempts.push(AttemptFault { provider: provider.to_owned(), status: None, fault: code });
-        self.faults.push(fault);
+        self.faults.push((self.target, fault));
         self.next()
     }
 
-    fn next(&mut self) -> Step {
+    /// Leaves the target for the next one.
+    pub(super) fn next(&mut self) -> Step {
         self.target += 1;
         self.here = 0;
         if self.target < self.targets { Step::Try { wait: Duration::ZERO, repeat: false } } else { Step::Stop }
@@ -122,16 +123,24 @@ impl Walk {
         }
     }
 
+    /// The least that a target asks to wait. Of each target, its last word counts.
+    fn least_wait(&self) -> Option<Duration> {
+        let next = self.faults.iter().skip(1).map(|(target, _)| Some(target)).chain([None]);
+        let last_words = self.faults.iter().zip(next).filter(|((target, _), next)| *next != Some(target));
+        last_words.filter_map(|((_, fault), _)| fault.retry_after()).min()
+    }
+
     /// What the caller is told in the end.
     pub(super) fn verdict(mut self) -> Fault {
-        let Some(last) = self.faults.pop() else {
+        let wait = self.least_wait();
+        let Some((_, last)) = self.faults.pop() else {
             return Fault::new(FaultKind::Internal);
         };
         if again(&last) == Again::Never {
-            // The caller's own mistake; what other targets said before does not matter to it.
-            return last;
+            // Of the caller's own mistake, what other targets said before is no part.
+            return if last.verdict().origin == "user" { last } else { last.with_attempts(self.attempts) };
         }
-        let all = |of: fn(&FaultKind) -> bool| self.faults.iter().chain([&last]).all(|fault| of(fault.kind()));
+        let all = |of: fn(&FaultKind) -> bool| self.faults.iter().map(|(_, fault)| fault).chain([&last]).all(|fault| of(fault.kind()));
         let kind = if all(|kind| matches!(kind, FaultKind::Lossy(_) | FaultKind::InvalidRequest(_))) {
             return last;
         } else if all(|kind| matches!(kind, FaultKind::RateLimited)) {
@@ -152,7 +161,6 @@ impl Walk {
                 other => other.clone(),
             }
         };
-        let wait = self.faults.iter().chain([&last]).filter_map(Fault::retry_after).min();
         let waits = matches!(kind, FaultKind::RateLimited | FaultKind::Overloaded | FaultKind::Upstream(Failure::Overloaded));
         let mut fault = Fault::new(kind).at(last.phase()).with_attempts(self.attempts);
         if let Some(upstream) = last.upstream() {
@@ -232,6 +240,6 @@ mod tests {
         let mut walk = Walk::new(1);
         assert_eq!(walk.failed("p", limited(2), &policy, 0.0), Step::Try { wait: Duration::from_secs(2), repeat: true });
         assert_eq!(walk.failed("p", limited(60), &policy, 0.0), Step::Stop);
-        assert_eq!(walk.verdict().retry_after(), Some(Duration::from_secs(2)));
+        assert_eq!(walk.verdict().retry_after(), Some(Duration::from_secs(60)), "its last word");
     }
 }

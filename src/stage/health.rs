@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
@@ -88,11 +91,13 @@ const MIN_CALLS: u32 = 20;
 /// How long an open breaker stays shut before a probe.
 const OPEN_FOR: Duration = Duration::from_secs(5);
 /// What callers are told to wait while a probe is out.
-const PROBE_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(1);
 /// The longest that a provider's `Retry-After` keeps its quota shut here.
 const MAX_COOLING: Duration = Duration::from_secs(30);
 /// Latencies kept for the percentiles.
 const SAMPLES: usize = 64;
+/// The most targets watched at a time: behind a wildcard, callers make up the models' names.
+const MOST: usize = 1024;
 
 struct Window {
     slots: [(u32, u32); SLOTS],
@@ -128,6 +133,12 @@ impl Health {
         let now = Instant::now();
         let key = key(target);
         let mut windows = self.windows();
+        if windows.len() >= MOST && !windows.contains_key(&key) {
+            windows.retain(|_, window| !window.is_idle(now));
+            if windows.len() >= MOST {
+                return Ok(Pass::new(&Self::new(), key, false, now));
+            }
+        }
         let window = windows.entry(key.clone()).or_insert_with(|| Window::new(now));
         if let Some(wait) = window.limited_until.and_then(|until| until.checked_duration_since(now)).filter(|wait| !wait.is_zero()) {
             return Err(Closed::Limited(wait));
@@ -141,7 +152,7 @@ impl Health {
         window.probing |= probe;
         window.running += 1;
         drop(windows);
-        Ok(Pass { health: self.clone(), key, probe, started: now, reported: false })
+        Ok(Pass::new(self, key, probe, now))
     }
 
     /// All targets that were called, by name.
@@ -162,18 +173,59 @@ fn key(target: &Target) -> Key {
     (target.provider.name.shared(), target.model.clone())
 }
 
-/// A call that is running at a target.
+/// A call that is running at a target, up to its commit point.
 #[derive(Debug)]
 #[must_use]
 pub struct Pass {
-    health: Health,
-    key: Key,
+    running: Arc<Running>,
     probe: bool,
     started: Instant,
     reported: bool,
 }
 
+/// A call that is running at a target, up to the end of its answer.
+#[derive(Debug)]
+pub(crate) struct Running {
+    health: Health,
+    key: Key,
+    so_far: AtomicU8,
+}
+
+/// What is known of a running call: nothing, that the target did its part up to the commit point, that it failed.
+const UNKNOWN: u8 = 0;
+const SUCCEEDED: u8 = 1;
+const BROKE: u8 = 2;
+
+impl Running {
+    /// Says that the target failed. Behind the commit point this counts although its success was counted before.
+    pub(crate) fn broke(&self) {
+        if self.so_far.swap(BROKE, Ordering::AcqRel) == SUCCEEDED
+            && let Some(window) = self.health.windows().get_mut(&self.key)
+        {
+            window.fail_late(Instant::now());
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(window) = self.health.windows().get_mut(&self.key) {
+            window.running = window.running.saturating_sub(1);
+        }
+    }
+}
+
 impl Pass {
+    fn new(health: &Health, key: Key, probe: bool, now: Instant) -> Self {
+        let running = Running { health: health.clone(), key, so_far: AtomicU8::new(UNKNOWN) };
+        Self { running: Arc::new(running), probe, started: now, reported: false }
+    }
+
+    /// What the answer keeps until its end.
+    pub(crate) fn running(&self) -> Arc<Running> {
+        self.running.clone()
+    }
+
     /// Whether it is the one probe of a half-open breaker.
     pub fn is_probe(&self) -> bool {
         self.probe
@@ -181,7 +233,10 @@ impl Pass {
 
     /// Reports that the target did its part.
     pub fn succeed(mut self) {
-        self.report(Some(true));
+        let so_far = &self.running.so_far;
+        // What broke the answer may have come together with its first content.
+        let whole = so_far.compare_exchange(UNKNOWN, SUCCEEDED, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        self.report(Some(whole));
     }
 
     /// Reports that the target failed.
@@ -191,7 +246,7 @@ impl Pass {
 
     /// Reports that the target's quota is used up, and when it told us to come back. No failure.
     pub fn limited(self, wait: Duration) {
-        if let Some(window) = self.health.windows().get_mut(&self.key) {
+        if let Some(window) = self.running.health.windows().get_mut(&self.running.key) {
             window.limited_until = Some(Instant::now() + wait.min(MAX_COOLING));
         }
     }
@@ -201,9 +256,8 @@ impl Pass {
             return;
         }
         let now = Instant::now();
-        let mut windows = self.health.windows();
-        let Some(window) = windows.get_mut(&self.key) else { return };
-        window.running = window.running.saturating_sub(1);
+        let mut windows = self.running.health.windows();
+        let Some(window) = windows.get_mut(&self.running.key) else { return };
         window.probing &= !self.probe;
         match success {
             Some(true) => {
@@ -270,6 +324,26 @@ impl Window {
         self.slots.rotate_right(steps);
         self.slots[..steps].fill((0, 0));
         self.newest = self.newest.max(slot);
+    }
+
+    /// Makes a failure of a call that was counted as a success.
+    fn fail_late(&mut self, now: Instant) {
+        self.turn(now);
+        let (calls, failures) = self.sums();
+        let [(newest_calls, newest_failures), ..] = &mut self.slots;
+        // Its success may have left the window since.
+        *newest_calls = newest_calls.saturating_add(u32::from(failures >= calls));
+        *newest_failures = newest_failures.saturating_add(1);
+        if self.should_open() {
+            self.opened = Some(now);
+        }
+    }
+
+    /// Whether nothing would be lost by forgetting it.
+    fn is_idle(&mut self, now: Instant) -> bool {
+        self.turn(now);
+        let limited = self.limited_until.is_some_and(|until| until > now);
+        self.running == 0 && self.opened.is_none() && !limited && self.sums().0 == 0
     }
 
     fn sums(&self) -> (u32, u32) {

@@ -13,6 +13,7 @@
 mod answer;
 mod attempt;
 mod call;
+mod deadline;
 mod endpoint;
 mod generation;
 mod health;
@@ -37,3 +38,4 @@ pub use self::{
     tally::{AttemptEntry, AttemptTally, Begin, Intent, Outcome, Tally},
     watchdog::{Watchdog, Watched},
 };
+pub(crate) use self::{deadline::deadline, health::PROBE_WAIT};

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use super::{CallFacts, GenerationId};
+use super::{CallFacts, GenerationId, health::Running};
 use crate::{
     catalog::{Cost, Target},
     dialect::{End, Losses, Seen, Usage},
@@ -127,7 +127,7 @@ impl Tally {
     /// The attempt must not be dispatched.
     pub async fn begin(&self, call: &Arc<CallFacts>, target: &Arc<Target>, number: u32) -> Result<AttemptTally, Fault> {
         let Some(account) = &self.0 else {
-            return Ok(AttemptTally { account: None, index: 0, target: target.clone() });
+            return Ok(AttemptTally { account: None, index: 0, target: target.clone(), running: None });
         };
         let intent = Intent { id: call.id.clone(), attempt: number, target: target.clone(), call: call.clone() };
         account.begin.begin(&intent).await?;
@@ -145,7 +145,7 @@ impl Tally {
         });
         let index = entries.attempts.len() - 1;
         drop(entries);
-        Ok(AttemptTally { account: Some(account.clone()), index, target: target.clone() })
+        Ok(AttemptTally { account: Some(account.clone()), index, target: target.clone(), running: None })
     }
 
     /// Says that the call is over although nobody may ever poll its answer again: the account is settled now.
@@ -182,15 +182,21 @@ impl Account {
     }
 }
 
-/// One attempt's side of the account. Inert without a meter.
+/// One attempt's side of the account. Inert without a meter, but for what the target's health hears of it.
 #[derive(Clone)]
 pub struct AttemptTally {
     account: Option<Arc<Account>>,
     index: usize,
     target: Arc<Target>,
+    running: Option<Arc<Running>>,
 }
 
 impl AttemptTally {
+    /// Counts the attempt as running at its target while this or a clone is kept, and tells it of a late failure.
+    pub(crate) fn running(self, running: Arc<Running>) -> Self {
+        Self { running: Some(running), ..self }
+    }
+
     /// Notes the status of the provider's answer.
     pub fn head(&self, status: u16) {
         self.with(|entry| entry.status = Some(status));
@@ -208,6 +214,9 @@ impl AttemptTally {
 
     /// Closes the attempt. Only the first close counts.
     pub fn end(&self, outcome: Outcome, fault: Option<&Fault>) {
+        if let (Some(running), true) = (&self.running, fault.is_some_and(Fault::counts_against_health)) {
+            running.broke();
+        }
         self.with(|entry| {
             if entry.outcome.is_none() {
                 entry.outcome = Some(outcome);
