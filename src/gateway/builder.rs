@@ -150,9 +150,9 @@ impl<A, L> GatewayBuilder<A, L> {
         self
     }
 
-    /// Work that the driver does each `period`, and once more when it ends.
+    /// Work that the driver does each `period` (a millisecond at least), and once more when it ends.
     pub fn every(mut self, period: Duration, chore: impl Chore) -> Self {
-        self.parts.chores.push((period, Box::new(chore)));
+        self.parts.chores.push((period.max(Duration::from_millis(1)), Box::new(chore)));
         self
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     task::Poll,
     time::Duration,
@@ -56,7 +57,8 @@ impl Driver {
         Self { gateway, chores, drain }
     }
 
-    /// Works until `shutdown` resolves; then drains, and does every chore a last time.
+    /// Works until `shutdown` resolves; then drains, and does every chore a last time. A chore that panics is done again at
+    /// its next turn.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let Self { gateway, mut chores, drain } = self;
         let drained = {
@@ -80,7 +82,7 @@ impl Driver {
             }
         };
         for (_, chore) in &mut chores {
-            chore.run().await;
+            once(&mut **chore).await;
         }
         drained
     }
@@ -93,7 +95,19 @@ async fn repeat(period: Duration, chore: &mut dyn Chore) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        chore.run().await;
+        once(chore).await;
+    }
+}
+
+/// Does a chore once. If it panics, the deadlines of running answers and the other chores do not go down with it.
+async fn once(chore: &mut dyn Chore) {
+    let mut run = pin!(async { chore.run().await });
+    let done = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(())),
+    });
+    if done.await.is_err() {
+        tracing::error!("a chore of the gateway's driver panicked");
     }
 }
 

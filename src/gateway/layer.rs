@@ -34,10 +34,11 @@ impl GatewayLayer {
         Self { gateway, prefix: "".into() }
     }
 
-    /// Mounts it below `prefix`, such as `/llm`, instead.
+    /// Mounts it below `prefix`, such as `/llm`, instead. Slashes at its ends may be there or not.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
-        self.prefix = prefix.trim_end_matches('/').into();
+        let prefix = prefix.trim_matches('/');
+        self.prefix = if prefix.is_empty() { "".into() } else { format!("/{prefix}").into() };
         self
     }
 }

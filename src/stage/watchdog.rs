@@ -4,7 +4,9 @@
 //! watchdog looks at every running answer a few times a second, whoever polls it or not.
 
 use std::{
+    collections::HashSet,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -55,8 +57,8 @@ impl Watchdog {
         let mut list = self.0.list();
         list.watched.push(weak);
         if self.0.spawn && !std::mem::replace(&mut list.running, true) {
-            let dog = self.clone();
-            tokio::spawn(async move { while dog.tick().await {} });
+            let round = Round(self.clone());
+            tokio::spawn(async move { while round.0.tick().await {} });
         }
     }
 
@@ -83,19 +85,22 @@ impl Watchdog {
     /// Ends all that is running.
     pub fn abort(&self) {
         let all = std::mem::take(&mut self.0.list().watched);
-        all.iter().filter_map(Weak::upgrade).for_each(|watched| watched.abort());
+        for watched in all.iter().filter_map(Weak::upgrade) {
+            guarded(|| watched.abort());
+        }
     }
 
     /// Acts on all that is due at `now`.
     pub fn check(&self, now: Instant) {
-        // Checked without the lock: an expired answer wakes tasks and writes records.
-        let mut all = std::mem::take(&mut self.0.list().watched);
-        all.retain(|watched| watched.upgrade().is_some_and(|watched| watched.check(now)));
-        let mut list = self.0.list();
-        if list.watched.is_empty() {
-            list.watched = all;
-        } else {
-            list.watched.append(&mut all);
+        // Checked without the lock: an expired answer wakes tasks and writes records. The list stays in place, so that
+        // whoever aborts meanwhile finds all of it.
+        let all = self.0.list().watched.clone();
+        let goes_on =
+            |watched: &Weak<dyn Watched>| watched.upgrade().is_some_and(|watched| guarded(|| watched.check(now)).unwrap_or(false));
+        // What is held in `all` keeps its address.
+        let over: HashSet<*const ()> = all.iter().filter(|watched| !goes_on(watched)).map(address).collect();
+        if !over.is_empty() {
+            self.0.list().watched.retain(|watched| !over.contains(&address(watched)));
         }
     }
 
@@ -107,6 +112,28 @@ impl Watchdog {
         list.running = !list.watched.is_empty();
         list.running
     }
+}
+
+/// A spawned watchdog's task. However it ends, with its runtime too, the next answer may start another.
+struct Round(Watchdog);
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.0.0.list().running = false;
+    }
+}
+
+fn address(watched: &Weak<dyn Watched>) -> *const () {
+    watched.as_ptr().cast()
+}
+
+/// Keeps one answer's panic from the others' deadlines.
+fn guarded<T>(act: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(act)).ok();
+    if result.is_none() {
+        tracing::error!("an answer panicked while its deadlines were looked at");
+    }
+    result
 }
 
 impl Kennel {
