@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, req
 
 use crate::{
     catalog::{Target, Wire},
-    dialect::{Dialect, Losses, loss},
+    dialect::{Dialect, Losses},
     fault::{Fault, FaultKind},
     stage::{Operation, Outgoing},
 };
@@ -49,8 +49,9 @@ pub(super) fn outgoing(
     let mut incoming = parts.headers;
     let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
     for name in own.iter().chain(&SHARED) {
-        if let Some(value) = incoming.remove(name) {
-            headers.insert(name.clone(), value);
+        // Lists may come in several lines.
+        for value in incoming.get_all(name) {
+            headers.append(name.clone(), value.clone());
         }
     }
     let accept = incoming.remove(header::ACCEPT).unwrap_or(HeaderValue::from_static("*/*"));
@@ -87,31 +88,29 @@ fn uri(target: &Target, operation: Operation, dialect: &dyn Dialect) -> Result<U
     Uri::from_parts(parts).map_err(|_| Fault::new(FaultKind::Internal))
 }
 
-/// Writes the `x-gateway-loss` header, if anything was lost.
-pub(super) fn tell_losses<'l>(losses: impl Iterator<Item = &'l loss::Lost>, headers: &mut HeaderMap) {
+/// Writes the `x-gateway-loss` header, if the request or its answer lost anything.
+pub(super) fn tell_losses(losses: [&Losses; 2], headers: &mut HeaderMap) {
     let mut text = String::new();
-    let mut more = 0;
-    for lost in losses {
+    let mut more = losses.iter().map(|losses| losses.unlisted()).sum::<usize>();
+    let mut full = false;
+    for lost in losses.into_iter().flat_map(Losses::iter) {
         let path: String = lost.path.chars().map(|c| if c.is_ascii_graphic() && c != ',' && c != ';' { c } else { '_' }).collect();
         let separator = if text.is_empty() { "" } else { ", " };
         // Room for the rest's count is kept.
-        if more > 0 || text.len() + path.len() + 24 > MAX_LOSS {
+        full |= text.len() + path.len() + 24 > MAX_LOSS;
+        if full {
             more += 1;
         } else {
             let _ = write!(text, "{separator}{path};{}", lost.loss.fate);
         }
     }
     if more > 0 {
-        let _ = write!(text, ", +{more}");
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}+{more}");
     }
     if let (false, Ok(value)) = (text.is_empty(), HeaderValue::try_from(text)) {
         headers.insert(X_GATEWAY_LOSS, value);
     }
-}
-
-/// The losses of a request and of its answer, each once.
-pub(super) fn all_losses<'l>(request: &'l Losses, answer: &'l Losses) -> impl Iterator<Item = &'l loss::Lost> {
-    request.iter().chain(answer.iter())
 }
 
 /// A header's value made of bytes of ours.

@@ -25,9 +25,9 @@ use super::{
     whole,
 };
 use crate::{
-    dialect::{Dialect, End, Losses, Lost, Pipe, Seen, StreamError, upstream},
+    dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
-    stage::{Attempt, CallFacts, Outcome, Outgoing, Tally},
+    stage::{Attempt, CallFacts, Outcome, Outgoing, Tally, deadline},
 };
 
 /// Says attempts in their target's dialect, and answers in the caller's.
@@ -96,15 +96,14 @@ impl Exchange {
         ResBody::Error: Into<BoxError>,
     {
         let timeouts = self.notes.target.timeouts;
-        let start = Instant::now();
-        let total = start + timeouts.total;
+        let total = deadline(timeouts.total);
         // A whole answer's head comes when all of it is thought out.
         let (head, late) = match self.call.stream {
-            true if timeouts.first_byte < timeouts.total => (start + timeouts.first_byte, Timeout::FirstByte),
+            true if timeouts.first_byte < timeouts.total => (deadline(timeouts.first_byte), Timeout::FirstByte),
             _ => (total, Timeout::Total),
         };
         let response = match timeout_at(head, sent).await {
-            Ok(response) => response.map_err(|error| Fault::from(error.into()))?,
+            Ok(response) => response.map_err(|error| whole::broken(error.into()))?,
             Err(_) => return Err(Fault::new(FaultKind::Timeout(late)).at(Phase::BeforeHead)),
         };
         let (parts, body) = response.into_parts();
@@ -139,7 +138,7 @@ impl Exchange {
         ResBody: Body<Data = Bytes>,
         ResBody::Error: Into<BoxError>,
     {
-        let (body, end) = whole::collect(body, self.config.max_answer, total).await;
+        let (body, end) = whole::collect(body, self.config.max_answer, total, self.notes.target.timeouts.idle).await;
         if let Err(fault) = end {
             return Err(fault.at(Phase::BeforeCommit));
         }
@@ -158,19 +157,18 @@ impl Exchange {
             return Err(in_band(error).at(Phase::BeforeCommit));
         }
         self.notes.tally.commit();
-        let mut losses = std::mem::take(&mut self.losses);
-        losses.extend(self.pipe.losses().clone());
+        self.tally.lost(self.losses.clone());
+        self.tally.lost(self.pipe.losses().clone());
         self.notes.tally.end(Outcome::Complete, None);
         let mut response = Response::new(TranslatedBody::whole(slices));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        annotate(&self.notes, seen.model.as_deref(), losses.iter(), headers);
+        annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], headers);
         if let Some(usage) = seen.usage {
             let mut cost = BytesMut::with_capacity(24);
             self.notes.tally.cost(&usage).total().write(&mut cost);
             headers.extend(head::text(cost).map(|value| (head::X_GATEWAY_COST_USD, value)));
         }
-        self.tally.lost(losses);
         Ok(response)
     }
 
@@ -190,7 +188,7 @@ impl Exchange {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-        annotate(&self.notes, model.as_deref(), head::all_losses(&losses, &answer_losses), headers);
+        annotate(&self.notes, model.as_deref(), [&losses, &answer_losses], headers);
         Ok(response)
     }
 }
@@ -208,7 +206,7 @@ where
         return foreign("a redirection");
     }
     // What came of it is what can be told.
-    let (body, _) = whole::collect(body, LONGEST, total.min(Instant::now() + PATIENCE)).await;
+    let (body, _) = whole::collect(body, LONGEST, total.min(deadline(PATIENCE)), PATIENCE).await;
     let status = if parts.status.is_success() { StatusCode::BAD_GATEWAY } else { parts.status };
     dialect.decode_fault(status, &parts.headers, &body).at(Phase::BeforeCommit)
 }
@@ -220,7 +218,7 @@ fn foreign(what: &str) -> Fault {
 const X_ACCEL_BUFFERING: http::HeaderName = http::HeaderName::from_static("x-accel-buffering");
 
 /// Writes the headers that every answer has.
-fn annotate<'l>(notes: &AnswerNotes, model: Option<&str>, losses: impl Iterator<Item = &'l Lost>, headers: &mut HeaderMap) {
+fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losses; 2], headers: &mut HeaderMap) {
     let target = &notes.target;
     headers.extend(head::value(target.provider.name.as_str()).map(|value| (head::X_GATEWAY_PROVIDER, value)));
     headers.extend(head::value(model.unwrap_or(&target.model)).map(|value| (head::X_GATEWAY_MODEL, value)));

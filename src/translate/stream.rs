@@ -85,13 +85,15 @@ struct Clock {
     waiting: bool,
     /// Whether a keep-alive is due.
     ping: bool,
-    /// Whether the provider fell silent behind its last content.
+    /// When the last choice ended, and only usage and the end itself were missing.
+    finished: Option<Instant>,
+    /// Whether the provider does not come to an end behind its last content.
     silent: bool,
 }
 
 /// Joined frames are handed on when they are this long, even if more is ready.
 const JOINED: usize = 32 << 10;
-/// How long a provider may be silent between its finish and its end.
+/// How long a provider has between its finish and its end: heartbeats are none.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl<B> StreamBody<B>
@@ -111,6 +113,7 @@ where
             polled: now,
             waiting: true,
             ping: false,
+            finished: None,
             silent: false,
         };
         let flow = Flow {
@@ -155,6 +158,8 @@ where
             return Err(fault);
         }
         flow.committed = true;
+        // From here on it is the caller who is waited for.
+        (flow.clock.waiting, flow.clock.polled) = (false, Instant::now());
         flow.notes.tally.commit();
         let _ = flow.notes.committed.set(std::time::Instant::now());
         Ok(())
@@ -204,6 +209,7 @@ where
 
     fn wait(&mut self, cx: &mut Context<'_>) {
         self.clock.waiting = true;
+        self.clock.finished = self.clock.finished.or(Some(self.clock.polled)).filter(|_| self.seen.finished);
         match &mut self.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             None => self.waker = Some(cx.waker().clone()),
@@ -292,7 +298,9 @@ where
             },
             other => self.state = other,
         }
-        if self.out.is_empty() && std::mem::take(&mut self.clock.ping) {
+        // One that was due when the answer went on is not due any more; behind its end there is none.
+        let ping = std::mem::take(&mut self.clock.ping) && idle;
+        if self.out.is_empty() && ping {
             self.out.extend_from_slice(self.keep_alive);
         }
         if self.out.is_empty() {
@@ -350,11 +358,18 @@ where
 {
     fn check(&self, now: Instant) -> bool {
         let mut flow = self.flow();
-        if !matches!(flow.state, State::Running(_)) {
-            return false;
-        }
-        let Clock { total, idle, write_stall, keep_alive, heard, told, polled, waiting, .. } = flow.clock;
+        let Clock { total, idle, write_stall, keep_alive, heard, told, polled, waiting, finished, .. } = flow.clock;
         let passed = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
+        match flow.state {
+            State::Running(_) => {}
+            // Settled, but the provider's connection is not for the caller to keep.
+            State::Draining(_) if passed(polled, write_stall) => {
+                flow.state = State::Done;
+                return false;
+            }
+            State::Draining(_) => return true,
+            State::Broken(_) | State::Done => return false,
+        }
         let late = if now >= total {
             Some((Timeout::Total, Outcome::Failed))
         } else if waiting && passed(heard, idle) {
@@ -370,7 +385,7 @@ where
             return false;
         }
         // These two only wake the body: if nobody polls it, nobody waits for them.
-        let silent = waiting && flow.seen.finished && passed(heard, GRACE);
+        let silent = waiting && finished.is_some_and(|finished| passed(finished, GRACE));
         let ping = waiting && flow.committed && passed(told, keep_alive);
         if silent || ping {
             flow.clock.silent |= silent;

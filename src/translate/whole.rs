@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -17,10 +18,11 @@ use super::{StreamBody, service::protocol};
 use crate::{
     dialect::{StreamError, StreamErrorKind},
     fault::{Failure, Fault, FaultKind, Timeout},
+    stage::deadline,
 };
 
-/// Reads `body` up to `limit`: what came, and how it ended.
-pub(super) async fn collect<B>(body: B, limit: usize, deadline: Instant) -> (Bytes, Result<(), Fault>)
+/// Reads `body` up to `limit`, until `total` and never silent for `idle`: what came, and how it ended.
+pub(super) async fn collect<B>(body: B, limit: usize, total: Instant, idle: Duration) -> (Bytes, Result<(), Fault>)
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -30,7 +32,11 @@ where
     let mut rest = BytesMut::new();
     let expected = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(limit);
     let read = async {
-        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        loop {
+            let silent = deadline(idle);
+            let late = |_| Fault::new(FaultKind::Timeout(if silent < total { Timeout::Idle } else { Timeout::Total }));
+            let next = timeout_at(silent.min(total), poll_fn(|cx| body.as_mut().poll_frame(cx)));
+            let Some(frame) = next.await.map_err(late)? else { break };
             let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
             if first.len() + rest.len() + data.len() > limit {
                 let message = format!("the answer is larger than {limit} bytes");
@@ -48,15 +54,16 @@ where
         }
         Ok(())
     };
-    let end = timeout_at(deadline, read).await.unwrap_or_else(|_| Err(Fault::new(FaultKind::Timeout(Timeout::Total))));
+    let end = read.await;
     (if rest.is_empty() { first } else { rest.freeze() }, end)
 }
 
-/// An error of the provider's body: the connection broke, unless it is one of ours.
+/// An error from the provider's side: the connection broke, unless it is one of ours.
 pub(super) fn broken(error: BoxError) -> Fault {
     let fault = Fault::from(error);
     match fault.kind() {
-        FaultKind::Internal | FaultKind::BodyTruncated | FaultKind::Cancelled => {
+        // A foreign error's words are about the sender of a body, which is the provider here.
+        FaultKind::Internal | FaultKind::BodyTimeout | FaultKind::BodyTooLarge { .. } | FaultKind::BodyTruncated | FaultKind::Cancelled => {
             Fault::new(FaultKind::Upstream(Failure::Connection)).with_source(fault)
         }
         _ => fault,
