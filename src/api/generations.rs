@@ -23,7 +23,7 @@ pub type RecordFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Bytes>, Bo
 
 /// Answers `/v1/generations?id=`, `/v1/generation?id=` and `/v1/generations/{id}`.
 pub(super) async fn find(records: Option<&dyn Records>, parts: &Parts, principal: Option<&Principal>) -> Answer {
-    let path = parts.uri.path().strip_prefix("/v1/generations/").map(query::decoded);
+    let path = parts.uri.path().strip_prefix("/v1/generations/").map(query::path);
     let Some(asked) = path.or_else(|| query::value(&parts.uri, "id")) else {
         return Err(Fault::invalid("", "the query member `id` names the call: ?id=G-..."));
     };

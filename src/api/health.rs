@@ -14,7 +14,10 @@ pub(super) fn report(catalog: &Catalog, health: &Health) -> Body {
     let vitals = health.vitals();
     let mut out = BytesMut::new();
     let mut body = json::Object::begin(&mut out);
-    let troubled = vitals.iter().any(|target| target.breaker != Breaker::Closed);
+    // A provider that left the catalogue troubles nobody.
+    let troubled = vitals
+        .iter()
+        .any(|target| target.breaker != Breaker::Closed && catalog.providers().any(|known| known.name.as_str() == &*target.provider));
     body.str("status", if troubled { "degraded" } else { "ok" });
     let mut providers = body.array("providers");
     let mut names: Vec<&str> = catalog.providers().map(|provider| provider.name.as_str()).collect();

@@ -55,7 +55,7 @@ pub(super) fn list(catalog: &Catalog, parts: &Parts, principal: Option<&Principa
 /// Answers `/v1/models/{id}`.
 pub(super) fn one(catalog: &Catalog, parts: &Parts, principal: Option<&Principal>) -> Answer {
     let id = parts.uri.path().strip_prefix("/v1/models/").unwrap_or_default();
-    single(catalog, &query::decoded(id), parts, principal)
+    single(catalog, &query::path(id), parts, principal)
 }
 
 fn single(catalog: &Catalog, id: &str, parts: &Parts, principal: Option<&Principal>) -> Answer {
@@ -131,7 +131,10 @@ fn is_concrete(model: &Model) -> bool {
 }
 
 fn may_see(principal: Option<&Principal>, model: &Model) -> bool {
-    principal.is_none_or(|principal| principal.scopes().allows_model(&model.id))
+    principal.is_none_or(|principal| {
+        let scopes = principal.scopes();
+        scopes.allows_model(&model.id) && model.targets.iter().any(|target| scopes.allows_provider(&target.provider.name))
+    })
 }
 
 /// Whether an Anthropic client asks.

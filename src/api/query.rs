@@ -8,8 +8,13 @@ pub(super) fn value(uri: &Uri, name: &str) -> Option<String> {
     pairs.filter(|(key, _)| decoded(key) == name).map(|(_, value)| decoded(value)).find(|value| !value.is_empty())
 }
 
-/// Undoes percent-encoding, and `+` for a space. What is not UTF-8 is replaced.
-pub(super) fn decoded(text: &str) -> String {
+/// Undoes a query's encoding: percent-encoding, and `+` for a space.
+fn decoded(text: &str) -> String {
+    path(&text.replace('+', " "))
+}
+
+/// Undoes percent-encoding. What is not UTF-8 is replaced.
+pub(super) fn path(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -20,7 +25,6 @@ pub(super) fn decoded(text: &str) -> String {
             u8::try_from(value).ok().map(|value| (value, ahead))
         };
         match byte {
-            b'+' => bytes.push(b' '),
             b'%' => match hex() {
                 Some((value, ahead)) => {
                     bytes.push(value);
@@ -45,5 +49,6 @@ mod tests {
         assert_eq!(value(&uri, "model_id").as_deref(), Some("openai/gpt-5"));
         assert_eq!(value(&uri, "x").as_deref(), Some("a b%zz%"));
         assert_eq!((value(&uri, "empty"), value(&uri, "nothing")), (None, None));
+        assert_eq!(path("command-r+%3A1%"), "command-r+:1%");
     }
 }

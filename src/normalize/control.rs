@@ -42,6 +42,8 @@ const X_GATEWAY_FIDELITY: HeaderName = HeaderName::from_static("x-gateway-fideli
 const X_GATEWAY_METADATA: HeaderName = HeaderName::from_static("x-gateway-metadata");
 const X_TITLE: HeaderName = HeaderName::from_static("x-title");
 
+/// The most models to fall back to: each is looked up, and may be made for its name.
+const MAX_MODELS: usize = 32;
 /// The most bytes of a header that end up in a record.
 const MAX_NOTE: usize = 2048;
 
@@ -91,6 +93,9 @@ impl Control {
         self.meta = reader.optional::<Option<bool>>("meta", "true or false")?.flatten().unwrap_or(false);
         let preferences = &mut self.preferences;
         preferences.models = reader.optional::<Option<Vec<String>>>("models", "a list of model ids")?.flatten().unwrap_or_default();
+        if preferences.models.len() > MAX_MODELS {
+            return Err(Fault::invalid("/models", format!("there are more than {MAX_MODELS}")));
+        }
         preferences.session_id = reader.optional::<Option<String>>("session_id", "a string")?.flatten();
         if let Some(text) = reader.text("provider") {
             let wishes: Option<ProviderMember> = serde_json::from_str(text).map_err(|error| {
@@ -98,7 +103,7 @@ impl Control {
                 let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
                 // The members' names are ours; a wrong value is not repeated.
                 let known = if message.starts_with("unknown field") { message } else { "has a member of the wrong type" };
-                Fault::invalid("/provider", known)
+                Fault::invalid("/provider", known.chars().take(256).collect::<String>())
             })?;
             wishes.unwrap_or_default().apply(preferences);
         }
@@ -106,17 +111,17 @@ impl Control {
     }
 
     fn own_headers(&mut self, headers: &HeaderMap) -> Result<(), Fault> {
-        if let Some(names) = text(headers, &X_GATEWAY_PROVIDER) {
+        if let Some(names) = asked(headers, &X_GATEWAY_PROVIDER)? {
             self.preferences.only = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         }
-        if let Some(fidelity) = text(headers, &X_GATEWAY_FIDELITY) {
+        if let Some(fidelity) = asked(headers, &X_GATEWAY_FIDELITY)? {
             self.preferences.fidelity = Some(match fidelity {
                 "strict" => Fidelity::Strict,
                 "report" => Fidelity::Report,
                 _ => return Err(Fault::invalid("", "header x-gateway-fidelity is `strict` or `report`")),
             });
         }
-        if let Some(metadata) = text(headers, &X_GATEWAY_METADATA) {
+        if let Some(metadata) = asked(headers, &X_GATEWAY_METADATA)? {
             self.preferences.metadata = serde_json::from_str::<BTreeMap<String, String>>(metadata)
                 .map_err(|_| Fault::invalid("", "header x-gateway-metadata is a JSON object of strings"))?;
         }
@@ -149,6 +154,17 @@ impl Control {
             started,
             created,
         }
+    }
+}
+
+/// The text of a header that asks for something. One that cannot be read is refused: what it asks for is not passed over
+/// in silence.
+fn asked<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
+    match (headers.get_all(name).iter().count(), text(headers, name)) {
+        (0, _) => Ok(None),
+        (1, Some(text)) => Ok(Some(text)),
+        (1, None) => Err(Fault::invalid("", format!("header {name} is longer than {MAX_NOTE} bytes, or not plain text"))),
+        _ => Err(Fault::invalid("", format!("header {name} is there more than once"))),
     }
 }
 

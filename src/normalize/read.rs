@@ -9,7 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use tower::BoxError;
 
 use super::{buffer, layer::Config};
-use crate::fault::{Fault, FaultKind};
+use crate::{
+    fault::{Fault, FaultKind},
+    stage::deadline,
+};
 
 /// Reads `body` whole.
 ///
@@ -27,17 +30,17 @@ where
         return Err(too_large());
     }
     let mut body = pin!(body);
-    let deadline = Instant::now() + config.body_total;
+    let total = deadline(config.body_total);
     let mut next = async || {
         // A body that is here already needs no timer.
         if let Some(frame) = poll_fn(|cx| Poll::Ready(ready(body.as_mut().poll_frame(cx)))).await {
             return Ok(frame);
         }
-        let idle = Instant::now() + config.body_idle;
+        let idle = deadline(config.body_idle);
         tokio::select! {
             biased;
             frame = poll_fn(|cx| body.as_mut().poll_frame(cx)) => Ok(frame),
-            () = sleep_until(idle.min(deadline)) => Err(Fault::new(FaultKind::BodyTimeout)),
+            () = sleep_until(idle.min(total)) => Err(Fault::new(FaultKind::BodyTimeout)),
         }
     };
     let mut first = Bytes::new();
@@ -45,6 +48,10 @@ where
     loop {
         let Some(frame) = next().await? else { break };
         let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
+        // Frames of nothing that are always ready would never see the timer.
+        if data.is_empty() && Instant::now() >= total {
+            return Err(FaultKind::BodyTimeout.into());
+        }
         let held = block.as_ref().map_or(first.len(), Vec::len);
         if (held + data.len()) as u64 > config.max_body {
             return Err(too_large());

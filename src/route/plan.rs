@@ -23,24 +23,22 @@ pub(super) fn plan(catalog: &Catalog, strategy: &dyn Strategy, call: &CallFacts,
         allowed(scopes.allows_operation(call.operation), &|| call.operation.name().to_owned())?;
     }
     let mut targets: Vec<Arc<Target>> = Vec::new();
-    for (at, name) in std::iter::once(&call.model).chain(&wishes.models).enumerate() {
-        let found = catalog.resolve(name).ok_or_else(|| match at {
-            0 => FaultKind::UnknownModel { model: name.clone() }.into(),
-            _ => Fault::invalid(format!("/models/{}", at - 1), format!("model `{}` is not known here", printable(name))),
+    let places = std::iter::once("/model".to_owned()).chain((0..).map(|at| format!("/models/{at}")));
+    for (name, place) in std::iter::once(&call.model).chain(&wishes.models).zip(places) {
+        let found = catalog.resolve(name).ok_or_else(|| match place.as_str() {
+            "/model" => FaultKind::UnknownModel { model: name.clone() }.into(),
+            place => Fault::invalid(place, format!("model `{}` is not known here", printable(name))),
         })?;
         if let Some(scopes) = scopes {
             allowed(scopes.allows_model(&found.model.id), &|| format!("model `{}`", found.model.id))?;
         }
         let mut own = found.model.targets.clone();
         strategy.order(call, &found.model, &mut own);
-        let mut own = filtered(own, &found, call, scopes)?;
+        let mut own = filtered(own, &found, &place, call, scopes)?;
         sort(&mut own, wishes, found.suffix);
+        // Models keep the order in which they were asked for.
+        first_named(&mut own, &wishes.order);
         targets.extend(own.into_iter().filter(|target| !targets.iter().any(|known| Arc::ptr_eq(known, target))).collect::<Vec<_>>());
-    }
-    if !wishes.order.is_empty() {
-        // A stable sort: providers that are not named stay behind those that are, in their own order.
-        let rank = |target: &Arc<Target>| wishes.order.iter().position(|name| name == target.provider.name.as_str());
-        targets.sort_by_key(|target| rank(target).map_or((1, 0), |rank| (0, rank)));
     }
     if targets.is_empty() {
         return Err(nobody(call));
@@ -48,8 +46,14 @@ pub(super) fn plan(catalog: &Catalog, strategy: &dyn Strategy, call: &CallFacts,
     Ok(Plan { targets, fallbacks: wishes.allow_fallbacks.unwrap_or(true) })
 }
 
-/// The targets that can answer, may be used, and are wished for.
-fn filtered(targets: Vec<Arc<Target>>, found: &Resolution, call: &CallFacts, scopes: Option<&Scopes>) -> Result<Vec<Arc<Target>>, Fault> {
+/// The targets that can answer, may be used, and are wished for. `place` is where the model is asked for.
+fn filtered(
+    targets: Vec<Arc<Target>>,
+    found: &Resolution,
+    place: &str,
+    call: &CallFacts,
+    scopes: Option<&Scopes>,
+) -> Result<Vec<Arc<Target>>, Fault> {
     let wishes = &call.preferences;
     let able = |target: &Arc<Target>| match call.operation {
         Operation::Chat => !target.provider.dialects.is_empty(),
@@ -58,7 +62,7 @@ fn filtered(targets: Vec<Arc<Target>>, found: &Resolution, call: &CallFacts, sco
     let able: Vec<_> = targets.into_iter().filter(able).collect();
     if able.is_empty() {
         let message = format!("no provider of this model offers {}", call.operation.name());
-        return Err(Fault::invalid("/model", message));
+        return Err(Fault::invalid(place, message));
     }
     let permitted: Vec<_> = match scopes {
         Some(scopes) => able.into_iter().filter(|target| scopes.allows_provider(&target.provider.name)).collect(),
@@ -108,6 +112,14 @@ fn sort(targets: &mut [Arc<Target>], wishes: &Preferences, suffix: Option<Suffix
         let blend =
             |target: &Arc<Target>| Some(rate(target, Meter::Input)?.0.saturating_mul(3).saturating_add(rate(target, Meter::Output)?.0));
         targets.sort_by_key(|target| blend(target).map_or((true, 0), |price| (false, price)));
+    }
+}
+
+/// Puts the providers named in `order` before the others, which stay in their own order.
+fn first_named(targets: &mut [Arc<Target>], order: &[String]) {
+    if !order.is_empty() {
+        let rank = |target: &Arc<Target>| order.iter().position(|name| name == target.provider.name.as_str());
+        targets.sort_by_key(|target| rank(target).map_or((1, 0), |rank| (0, rank)));
     }
 }
 
