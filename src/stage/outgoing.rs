@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -28,10 +29,20 @@ pub struct Outgoing {
     content: Content,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Content {
     Slices { list: VecDeque<Bytes>, length: u64 },
     Upload(Upload),
+}
+
+/// Shows no prompt.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slices { list, length } => write!(f, "Slices({} of {length} bytes)", list.len()),
+            Self::Upload(upload) => upload.fmt(f),
+        }
+    }
 }
 
 impl Outgoing {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -72,7 +73,6 @@ pub(super) fn broken(error: BoxError) -> Fault {
 
 pin_project! {
     /// The body of a translated answer.
-    #[derive(Debug)]
     pub struct TranslatedBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -80,11 +80,20 @@ pin_project! {
 }
 
 pin_project! {
-    #[derive(Debug)]
     #[project = KindProj]
     enum Kind<B> {
         Whole { slices: VecDeque<Bytes> },
         Stream { #[pin] body: StreamBody<B> },
+    }
+}
+
+/// Shows no completion.
+impl<B> fmt::Debug for TranslatedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Whole { slices } => write!(f, "Whole({} slices)", slices.len()),
+            Kind::Stream { body } => body.fmt(f),
+        }
     }
 }
 
