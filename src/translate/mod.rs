@@ -17,7 +17,7 @@
 //! | request headers | an allow-list goes up; nothing else of the caller's does |
 //! | answer headers | `content-type`, and what we add: `x-gateway-provider`, `-model`, `-attempts`, `-loss`, `-cost-usd`, `server-timing` |
 //! | bodies | whole answers are read up to a limit; streams keep one frame and join what is ready together |
-//! | deadlines | the target's: first byte and total here, idle and write stall by the [`Watchdog`](crate::stage::Watchdog) |
+//! | deadlines | the target's: first byte, and for whole answers idle and total, here; of a running stream idle, total and write stall by the [`Watchdog`](crate::stage::Watchdog) |
 //! | backpressure | delegates readiness |
 //!
 //! Trailers of the provider are dropped.

@@ -122,7 +122,7 @@ impl Exchange {
             (true, true) => self.stream(body, total).await,
             (false, false) => self.whole(parts, body, total).await,
             // An error object where a stream was asked for is an error; anything else is not what was asked for.
-            (true, false) => Err(refusal(self.dialect, &parts, body, total).await),
+            (true, false) => Err(self.no_stream(parts, body, total).await),
             (false, true) => Err(foreign("a stream that was not asked for")),
         }
     }
@@ -172,6 +172,22 @@ impl Exchange {
         Ok(response)
     }
 
+    /// Something whole where a stream was asked for.
+    async fn no_stream<ResBody>(mut self, parts: response::Parts, body: ResBody, total: Instant) -> Fault
+    where
+        ResBody: Body<Data = Bytes>,
+        ResBody::Error: Into<BoxError>,
+    {
+        let (body, _) = whole::collect(body, LONGEST_REFUSAL, total.min(deadline(PATIENCE)), PATIENCE).await;
+        let mut seen = Seen::default();
+        let read = self.pipe.whole(&body, &mut seen);
+        match (read, seen.error.take()) {
+            // What kind of error it is, its object says: the status does not.
+            (Ok(_), Some(error)) => in_band(error).at(Phase::BeforeCommit),
+            _ => self.dialect.decode_fault(StatusCode::BAD_GATEWAY, &parts.headers, &body).at(Phase::BeforeCommit),
+        }
+    }
+
     /// A streamed answer: resolves at the commit point.
     async fn stream<ResBody>(mut self, body: ResBody, total: Instant) -> Result<Response<TranslatedBody<ResBody>>, Fault>
     where
@@ -199,17 +215,18 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    const LONGEST: usize = 64 << 10;
-    const PATIENCE: Duration = Duration::from_secs(10);
     if parts.status.is_redirection() {
         // Never followed: it may lead anywhere.
         return foreign("a redirection");
     }
     // What came of it is what can be told.
-    let (body, _) = whole::collect(body, LONGEST, total.min(deadline(PATIENCE)), PATIENCE).await;
-    let status = if parts.status.is_success() { StatusCode::BAD_GATEWAY } else { parts.status };
-    dialect.decode_fault(status, &parts.headers, &body).at(Phase::BeforeCommit)
+    let (body, _) = whole::collect(body, LONGEST_REFUSAL, total.min(deadline(PATIENCE)), PATIENCE).await;
+    dialect.decode_fault(parts.status, &parts.headers, &body).at(Phase::BeforeCommit)
 }
+
+/// How much of an error answer is read, in bytes, and how long it is waited for.
+const LONGEST_REFUSAL: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn foreign(what: &str) -> Fault {
     protocol(StreamError::malformed(format!("the provider sent {what}")))

@@ -239,7 +239,7 @@ async fn f043_what_was_not_asked_for_is_no_answer() {
     for (streamed, response, code) in [
         (true, answer(200, "text/html", chunks(["<html><title>Log in</title>"])), "upstream_status"),
         (true, answer(200, "application/json", whole()), "upstream_status"),
-        (true, answer(200, "application/json", chunks([openai_error("rate_limit_error", "slow down")])), "upstream_status"),
+        (true, answer(200, "application/json", chunks([openai_error("server_error", "no luck")])), "upstream_status"),
         (false, answer(200, "text/html", chunks(["<html><title>Log in</title>"])), "protocol"),
         (false, answer(200, "text/event-stream", stream()), "protocol"),
         (false, answer(200, "application/json", chunks([""])), "protocol"),
@@ -251,6 +251,11 @@ async fn f043_what_was_not_asked_for_is_no_answer() {
         let fault = ask_at(CHAT, streamed, &openai(), &Book::default(), response).await.unwrap_err();
         assert_eq!((fault.code(), fault.verdict().status.as_u16()), (code, 502), "{kind:?}, streamed: {streamed}");
         assert!(fault.to_string().len() <= 512);
+    }
+    // An error object says what kind of error it is, whatever the status.
+    for stream in [true, false] {
+        let limited = answer(200, "application/json", chunks([openai_error("rate_limit_error", "slow down")]));
+        assert_eq!(ask_at(CHAT, stream, &openai(), &Book::default(), limited).await.unwrap_err().code(), "rate_limited");
     }
     // A type that says nothing is taken at the body's word.
     let bare = Response::new(whole());
