@@ -1,7 +1,9 @@
 //! Bodies.
 
 use std::{
+    convert::Infallible,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc,
@@ -12,12 +14,15 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
 use pin_project_lite::pin_project;
 use tokio::sync::Notify;
 use tower::BoxError;
 
-use crate::{fault::Fault, stage::AnswerBody};
+use crate::{
+    fault::{Fault, FaultKind},
+    stage::AnswerBody,
+};
 
 /// The body of a gateway's answer. An answer counts as running until its body is dropped.
 pub struct GatewayBody {
@@ -89,7 +94,12 @@ impl Body for GatewayBody {
     type Error = Fault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let inner = Pin::new(&mut self.inner);
+        catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx))).unwrap_or_else(|_| {
+            // A body that panicked is not polled again.
+            self.inner = Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync();
+            Poll::Ready(Some(Err(FaultKind::Internal.into())))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -103,7 +113,7 @@ impl Body for GatewayBody {
 
 impl From<Bytes> for GatewayBody {
     fn from(bytes: Bytes) -> Self {
-        Self::new(AnswerBody::<http_body_util::Empty<Bytes>>::own(bytes))
+        Self::new(AnswerBody::<Empty<Bytes>>::own(bytes))
     }
 }
 

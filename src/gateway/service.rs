@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc,
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     api::Api,
     catalog::Catalogs,
+    dialect::Dialect,
     fault::{Fault, FaultKind},
     stage::{Access, Endpoint, GenerationId, Health, Missing, Watchdog, fault_response},
 };
@@ -130,6 +132,7 @@ where
         if self.shared.draining.load(Ordering::Acquire) && !matches!(endpoint, Endpoint::Read(_)) {
             return GatewayFuture::ready(Self::refuse(&mut parts, &FaultKind::Overloaded.into()));
         }
+        let told = (Endpoint::dialect_of(parts.uri.path(), &parts.headers), GenerationId::of(&mut parts.extensions));
         let answer: Pin<Box<dyn Future<Output = _> + Send>> = match (endpoint, endpoint.access()) {
             (Endpoint::Read(read), Access::Open) => {
                 let api = self.shared.api.clone();
@@ -137,10 +140,14 @@ where
             }
             _ => {
                 let body = body.map_err(Into::into).boxed_unsync();
-                self.keyed.call(Request::from_parts(parts, body))
+                let request = Request::from_parts(parts, body);
+                let Ok(answer) = catch_unwind(AssertUnwindSafe(|| self.keyed.call(request))) else {
+                    return GatewayFuture::ready(panicked(&told));
+                };
+                answer
             }
         };
-        GatewayFuture(Some(running), State::Running(answer))
+        GatewayFuture { running: Some(running), state: State::Running { answer, told } }
     }
 }
 
@@ -152,16 +159,30 @@ impl fmt::Debug for Gateway {
 
 /// The future of a [`Gateway`].
 #[must_use = "futures do nothing unless polled"]
-pub struct GatewayFuture(Option<super::body::Running>, State);
+pub struct GatewayFuture {
+    running: Option<super::body::Running>,
+    state: State,
+}
 
 enum State {
     Ready(Option<Response<GatewayBody>>),
-    Running(Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>),
+    Running {
+        answer: Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>,
+        /// Who is told of a panic, and in whose words.
+        told: Told,
+    },
+}
+
+type Told = (&'static dyn Dialect, GenerationId);
+
+/// What a caller is told of a panic: without an answer, the server would close the connection with others' calls on it.
+fn panicked((dialect, id): &Told) -> Response<GatewayBody> {
+    fault_response(*dialect, &FaultKind::Internal.into(), id).map(GatewayBody::from)
 }
 
 impl GatewayFuture {
     fn ready(response: Response<GatewayBody>) -> Self {
-        Self(None, State::Ready(Some(response)))
+        Self { running: None, state: State::Ready(Some(response)) }
     }
 }
 
@@ -169,15 +190,20 @@ impl Future for GatewayFuture {
     type Output = Result<Response<GatewayBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.1 {
+        let response = match &mut self.state {
             State::Ready(response) => response.take(),
-            State::Running(answer) => {
-                let Ok(response) = std::task::ready!(answer.as_mut().poll(cx));
-                Some(response)
-            }
+            State::Running { answer, told } => Some(match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+                Ok(poll) => {
+                    let Ok(response) = std::task::ready!(poll);
+                    response
+                }
+                Err(_) => panicked(told),
+            }),
         };
         let Some(response) = response else { return Poll::Pending };
-        let running = self.0.take();
+        // What is done is not polled again, least of all after a panic.
+        self.state = State::Ready(None);
+        let running = self.running.take();
         Poll::Ready(Ok(response.map(|body| match running {
             Some(running) => body.running(running),
             None => body,

@@ -398,3 +398,32 @@ async fn f057_a_gateway_left_at_every_await_counts_nobody() {
         assert!(gateway.health().vitals().iter().all(|target| target.running == 0), "after {polls} polls");
     }
 }
+
+/// Without a meter, too, a panic is an answer: 500, or a body that breaks off.
+#[tokio::test]
+async fn f058_a_panic_is_an_answer() {
+    let answers = |body: Feed| Ok(Response::builder().header("content-type", "text/event-stream").body(body).unwrap());
+    let content = || data(openai_events(&["Hi"])[..2].concat());
+    for at in ["call", "future", "held body", "body"] {
+        let transport = service_fn(move |_: Request<Outgoing>| {
+            assert_ne!(at, "call", "the transport panicked");
+            async move {
+                assert_ne!(at, "future", "the transport panicked");
+                let held = at == "held body";
+                let answer: Sent = answers(if held { feed([Step::Panic]) } else { feed([content(), Step::Yield, Step::Panic]) });
+                answer
+            }
+        });
+        let gateway = Gateway::builder(catalog()).open().unmetered().build(transport).0;
+        let answer = ask_for(&gateway, post(MESSAGES, ask("maker/a", true, ""))).await;
+        if at == "body" {
+            assert_eq!(answer.status(), 200);
+            assert!(answer.into_body().collect().await.is_err());
+        } else {
+            assert_eq!(answer.status(), 500, "{at}");
+            assert_eq!(json(answer).await["error"]["type"], "api_error");
+        }
+        assert_eq!(gateway.running(), 0);
+        assert!(gateway.health().vitals().iter().all(|target| target.running == 0));
+    }
+}
