@@ -41,6 +41,8 @@ class _Line:
 
     def __init__(self, client: socket.socket, gateway: socket.socket) -> None:
         self._up, self._down = bytearray(), bytearray()
+        self._ends = (client, gateway)
+        self._both_ended = threading.Barrier(2, action=self._close)
         ways = ((client, gateway, self._up), (gateway, client, self._down))
         self._threads = [threading.Thread(target=self._copy, args=way, daemon=True) for way in ways]
         for thread in self._threads:
@@ -53,11 +55,16 @@ class _Line:
                 sink.sendall(data)
         except OSError:
             pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        # One way's end is passed on as such: the other may still be telling why.
+        try:
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        self._both_ended.wait()
+
+    def _close(self) -> None:
+        for end in self._ends:
+            end.close()
 
     def exchanges(self) -> list[Exchange]:
         for thread in self._threads:
