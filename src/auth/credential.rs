@@ -5,75 +5,100 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::format::{KeyFormat, ParsedKey};
 use crate::fault::FaultKind;
 
-/// A value in our format, taken out of a request's headers.
-pub(super) struct Credential(HeaderValue);
+/// Where in a request's headers values in our format are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Places([Held; HEADERS.len()]);
+
+/// What one header holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Held {
+    /// Nothing of ours.
+    #[default]
+    Nothing,
+    /// Nothing but ours.
+    Ours,
+    /// Ours, and the host's own beside it.
+    Both,
+}
 
 /// Where a key may be: the second is where Anthropic's clients put it, the third Gemini's.
-const HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("x-goog-api-key")];
+static HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("x-goog-api-key")];
 
-impl Credential {
-    /// Takes the one key in our format out of `headers`, wherever and however often it is there.
-    ///
-    /// Values in other formats beside it are the host's own business and stay.
-    ///
-    /// # Errors
-    /// No credential, none in our format, or two different ones.
-    pub(super) fn take(headers: &mut HeaderMap, format: &KeyFormat) -> Result<Self, FaultKind> {
-        let mut found: Option<(&HeaderValue, &str)> = None;
-        let mut foreign = false;
-        for (value, sent) in sent(headers) {
-            match (sent.filter(|text| format.parse(text).is_some()), found) {
-                (None, _) => foreign = true,
-                (Some(text), None) => found = Some((value, text)),
-                (Some(text), Some((_, first))) if text == first => {}
+/// Finds the one key in our format in `headers`, wherever and however often it is there.
+///
+/// # Errors
+/// No credential, none in our format, or two different ones.
+pub(super) fn find<'a>(headers: &'a HeaderMap, format: &KeyFormat) -> Result<(ParsedKey<'a>, Places), FaultKind> {
+    let mut found: Option<(&[u8], ParsedKey<'_>)> = None;
+    let mut foreign = false;
+    let mut places = Places::default();
+    for (name, held) in HEADERS.iter().zip(&mut places.0) {
+        let mut others = false;
+        for value in headers.get_all(name) {
+            let Some(text) = credential(name, value) else {
+                // No credential; but what is not even text may have been meant as one.
+                others = true;
+                foreign |= value.to_str().is_err();
+                continue;
+            };
+            match (format.parse_bytes(text), found) {
+                (None, _) => (others, foreign) = (true, true),
+                (Some(key), None) => (found, *held) = (Some((text, key)), Held::Ours),
+                (Some(_), Some((first, _))) if text == first => *held = Held::Ours,
                 (Some(_), Some(_)) => return Err(FaultKind::TwoKeys),
             }
         }
-        let Some((value, _)) = found else {
-            return Err(if foreign { FaultKind::InvalidKeyFormat } else { FaultKind::MissingKey });
-        };
-        let credential = Self(value.clone());
-        Self::remove(headers, format);
-        Ok(credential)
-    }
-
-    /// Takes every value in our format out of `headers`.
-    pub(super) fn remove(headers: &mut HeaderMap, format: &KeyFormat) {
-        let ours = |name: &HeaderName, value: &HeaderValue| text(name, value).flatten().is_some_and(|text| format.parse(text).is_some());
-        for name in HEADERS {
-            let mut values = headers.get_all(&name).iter();
-            if !values.any(|value| ours(&name, value)) {
-                continue;
-            }
-            let rest: Vec<_> = headers.get_all(&name).iter().filter(|value| !ours(&name, value)).cloned().collect();
-            headers.remove(&name);
-            rest.into_iter().for_each(|value| {
-                headers.append(&name, value);
-            });
+        if others && *held == Held::Ours {
+            *held = Held::Both;
         }
     }
+    let none = if foreign { FaultKind::InvalidKeyFormat } else { FaultKind::MissingKey };
+    found.map(|(_, key)| (key, places)).ok_or(none)
+}
 
-    /// The key. `None` cannot be: it was parsed when it was taken.
-    pub(super) fn parse(&self, format: &KeyFormat) -> Option<ParsedKey<'_>> {
-        let text = self.0.to_str().ok()?;
-        format.parse(bearer(text).unwrap_or(text).trim())
+/// Takes every value in our format out of `headers`. Values in other formats are the host's own business and stay.
+pub(super) fn remove(headers: &mut HeaderMap, format: &KeyFormat) {
+    Places([Held::Both; HEADERS.len()]).remove(headers, format);
+}
+
+impl Places {
+    /// Takes what is at these places out of `headers`, which must be those they were found in.
+    pub(super) fn remove(self, headers: &mut HeaderMap, format: &KeyFormat) {
+        for (name, held) in HEADERS.iter().zip(self.0) {
+            match held {
+                Held::Nothing => {}
+                Held::Ours => {
+                    headers.remove(name);
+                }
+                Held::Both => remove_among(name, headers, format),
+            }
+        }
     }
 }
 
-/// Every credential that was sent: its header's value, and its text if that is ASCII.
-fn sent(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderValue, Option<&str>)> {
-    HEADERS.into_iter().flat_map(|name| headers.get_all(&name).iter().filter_map(move |value| Some((value, text(&name, value)?))))
+fn remove_among(name: &HeaderName, headers: &mut HeaderMap, format: &KeyFormat) {
+    let ours = |value: &HeaderValue| credential(name, value).is_some_and(|text| format.parse_bytes(text).is_some());
+    if !headers.get_all(name).iter().any(ours) {
+        return;
+    }
+    let rest: Vec<_> = headers.get_all(name).iter().filter(|value| !ours(value)).cloned().collect();
+    headers.remove(name);
+    rest.into_iter().for_each(|value| {
+        headers.append(name, value);
+    });
 }
 
-/// The credential in a header's value: `None` if there is none, `Some(None)` if it cannot be a key.
-fn text<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<Option<&'a str>> {
-    let Ok(text) = value.to_str() else { return Some(None) };
-    let credential = if *name == header::AUTHORIZATION { bearer(text)? } else { text };
-    Some(credential.trim()).filter(|credential| !credential.is_empty()).map(Some)
+/// The credential in a header's value, if there is one.
+fn credential<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a [u8]> {
+    let value = value.as_bytes();
+    let credential = if *name == header::AUTHORIZATION { bearer(value)? } else { value }.trim_ascii();
+    (!credential.is_empty()).then_some(credential)
 }
 
 /// What follows `Bearer`, in whatever case.
-fn bearer(text: &str) -> Option<&str> {
-    let (scheme, credential) = text.trim_start().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(credential)
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, credential) = value.trim_ascii_start().split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then_some(credential)
 }
+
+const BEARER: &[u8] = b"bearer ";

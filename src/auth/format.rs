@@ -60,21 +60,27 @@ impl KeyFormat {
 
     /// Reads a key. `None` if the text has not this shape.
     pub fn parse<'a>(&self, text: &'a str) -> Option<ParsedKey<'a>> {
-        if text.len() > self.longest() {
-            return None;
-        }
-        let mut parts = text.splitn(5, '_');
-        let (namespace, version) = (parts.next()?, parts.next()?);
-        let kind = match parts.next()? {
-            "k" | "sk" => KeyKind::Inference,
-            "mk" => KeyKind::Management,
+        self.parse_bytes(text.as_bytes())
+    }
+
+    /// Reads a key that came as bytes.
+    pub(super) fn parse_bytes<'a>(&self, text: &'a [u8]) -> Option<ParsedKey<'a>> {
+        let rest = text.strip_prefix(self.namespace.as_bytes())?.strip_prefix(b"_")?;
+        let rest = rest.strip_prefix(self.version.as_bytes())?.strip_prefix(b"_")?;
+        let (kind, rest) = match rest {
+            [b'k', b'_', rest @ ..] | [b's', b'k', b'_', rest @ ..] => (KeyKind::Inference, rest),
+            [b'm', b'k', b'_', rest @ ..] => (KeyKind::Management, rest),
             _ => return None,
         };
-        let (kid, secret) = (parts.next()?, parts.next()?);
-        let ours = namespace == &*self.namespace && version == &*self.version;
-        let whole = kid.len() == KID && kid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let sendable = !secret.is_empty() && secret.len() <= LONGEST_SECRET && secret.bytes().all(is_token);
-        (ours && whole && sendable).then_some(ParsedKey { kid, kind, secret })
+        let (kid, rest) = rest.split_first_chunk::<KID>()?;
+        let secret = rest.strip_prefix(b"_")?;
+        let whole = kid.iter().all(u8::is_ascii_alphanumeric);
+        let sendable = !secret.is_empty() && secret.len() <= LONGEST_SECRET && secret.iter().all(|byte| TOKEN[usize::from(*byte)]);
+        if !whole || !sendable {
+            return None;
+        }
+        let (kid, secret) = (std::str::from_utf8(kid).ok()?, std::str::from_utf8(secret).ok()?);
+        Some(ParsedKey { kid, kind, secret })
     }
 
     /// A new key, from the system's random bytes.
@@ -94,10 +100,6 @@ impl KeyFormat {
         };
         let secret = base62::<SECRET>()?;
         Ok(KeyText(format!("{}_{}_{tag}_{kid}_{secret}", self.namespace, self.version)))
-    }
-
-    fn longest(&self) -> usize {
-        self.namespace.len() + self.version.len() + "_".len() * 4 + 2 + KID + LONGEST_SECRET
     }
 }
 
@@ -159,9 +161,15 @@ impl std::error::Error for InvalidKeyFormat {}
 impl std::error::Error for NoRandomness {}
 
 /// What a bearer token is made of (RFC 6750): a comma or a space would be a second credential.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
-}
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        byte += 1;
+    }
+    table
+};
 
 /// `N` random base62 characters.
 fn base62<const N: usize>() -> Result<String, NoRandomness> {

@@ -12,11 +12,11 @@ use tower_service::Service;
 
 use super::{
     cached::{CachedKeys, Presented},
-    credential::Credential,
+    credential,
     future::ResponseFuture,
 };
 use crate::{
-    fault::{Fault, FaultKind},
+    fault::Fault,
     stage::{AnswerBody, GenerationId, KeyKind, Principal},
 };
 
@@ -106,17 +106,16 @@ impl Gate {
     /// Takes the key out of the request and puts in who calls, as far as memory can tell.
     fn judge<B>(&self, request: &mut Request<B>) -> Verdict {
         if self.trusts_host && request.extensions().get::<Principal>().is_some() {
-            Credential::remove(request.headers_mut(), self.keys.format());
+            credential::remove(request.headers_mut(), self.keys.format());
             return Verdict::Accepted;
         }
-        let credential = match Credential::take(request.headers_mut(), self.keys.format()) {
-            Ok(credential) => credential,
+        let (key, places) = match credential::find(request.headers(), self.keys.format()) {
+            Ok(found) => found,
             Err(kind) => return Verdict::Refused(kind.into()),
         };
-        let Some(key) = credential.parse(self.keys.format()) else {
-            return Verdict::Refused(FaultKind::InvalidKeyFormat.into());
-        };
-        match self.keys.check_memory(key, self.kind) {
+        let checked = self.keys.check_memory(key, self.kind);
+        places.remove(request.headers_mut(), self.keys.format());
+        match checked {
             Ok(Ok(principal)) => {
                 request.extensions_mut().insert(principal);
                 Verdict::Accepted
