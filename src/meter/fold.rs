@@ -1,6 +1,7 @@
 //! From what was noted while a call ran to its record.
 
 use std::{
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,7 +54,7 @@ pub(super) struct Observed {
 
 impl Books<'_> {
     /// The record.
-    pub(super) fn fold(self) -> Record {
+    pub(super) fn fold(mut self) -> Record {
         let Self { call, principal, ended, .. } = self;
         let outcome = self.outcome();
         let (fault, error_origin) = self.blame(outcome);
@@ -62,15 +63,22 @@ impl Books<'_> {
         if let Some(observed) = &self.observed {
             bill.add(self.usage(&observed.seen, outcome, self.status, true), observed.price.as_deref());
         }
-        let winner = self.attempts.iter().rev().find(|entry| entry.committed.is_some()).or(self.attempts.last());
-        let seen = winner.map(|entry| &entry.seen).or(self.observed.as_ref().map(|observed| &observed.seen));
+        let waited: Duration = self.attempts.iter().map(|entry| took(entry, ended)).sum();
+        let winner = self.attempts.iter().rposition(|entry| entry.committed.is_some()).or(self.attempts.len().checked_sub(1));
+        let mut winner = winner.map(|at| self.attempts.swap_remove(at));
+        let seen = match &mut winner {
+            Some(entry) => mem::take(&mut entry.seen),
+            None => self.observed.take().map(|observed| observed.seen).unwrap_or_default(),
+        };
+        let winner = winner.as_ref();
         let committed = winner.and_then(|entry| entry.committed);
         let finished = winner.and_then(|entry| entry.ended).unwrap_or(ended);
         let generation = committed.map(|committed| finished.saturating_duration_since(committed));
         let latency = ended.saturating_duration_since(call.started);
-        let waited: Duration = self.attempts.iter().map(|entry| took(entry, ended)).sum();
         let mut metadata = principal.metadata().clone();
-        metadata.extend(call.preferences.metadata.clone());
+        if !call.preferences.metadata.is_empty() {
+            metadata.extend(call.preferences.metadata.clone());
+        }
         Record {
             request_id: call.id.clone(),
             workspace_id: principal.workspace().into(),
@@ -81,8 +89,8 @@ impl Books<'_> {
             model_requested: clip(&call.model),
             model: winner.map(|entry| entry.target.id.clone()),
             provider: winner.map(|entry| entry.target.provider.name.clone()),
-            provider_model: seen.and_then(|seen| seen.model.as_deref()).map(clip).or(winner.map(|entry| entry.target.model.to_string())),
-            native_response_id: seen.and_then(|seen| seen.id.as_deref()).map(clip),
+            provider_model: seen.model.map(clip_owned).or_else(|| winner.map(|entry| entry.target.model.to_string())),
+            native_response_id: seen.id.map(clip_owned),
             stream: call.stream,
             status_code: match self.cause {
                 Cause::Fault(fault) => self.status.or(Some(call.dialect.fault_status(fault).as_u16())),
@@ -92,7 +100,7 @@ impl Books<'_> {
             outcome,
             fault,
             error_origin,
-            finish_reason: seen.and_then(|seen| seen.finish_reason.as_deref()).map(clip),
+            finish_reason: seen.finish_reason.map(clip_owned),
             usage: bill.usage,
             cost_nanos: bill.total().nanos(),
             currency: "USD",
@@ -216,6 +224,11 @@ impl Bill {
 /// The text, or its start: no caller and no provider decides how large a record is.
 fn clip(text: &str) -> String {
     super::clipped(text).to_owned()
+}
+
+fn clip_owned(mut text: String) -> String {
+    text.truncate(super::clipped(&text).len());
+    text
 }
 
 /// Each loss once: a stream reports those it has so far again and again.

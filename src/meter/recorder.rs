@@ -124,7 +124,7 @@ impl Owed {
         // A call that failed before there was an answer is taken not to have reached a provider.
         let unanswered = self.status.is_none() && matches!(cause, Cause::Fault(_));
         let observed = observer.filter(|_| !unanswered).map(|observer| observer.observed(&self.call));
-        let (attempts, losses) = self.tally.entries();
+        let (attempts, losses) = self.tally.take();
         let books = Books {
             call: &self.call,
             principal: &self.principal,

@@ -170,6 +170,14 @@ impl Tally {
         })
     }
 
+    /// What [`entries`](Self::entries) gives, taken out: the books are closed, and what is reported from here on is not kept.
+    pub(crate) fn take(&self) -> (Vec<AttemptEntry>, Losses) {
+        self.0.as_ref().map_or_else(Default::default, |account| {
+            let entries = std::mem::take(&mut *account.entries());
+            (entries.attempts, entries.losses)
+        })
+    }
+
     /// How the last attempt ended, if it has.
     pub fn outcome(&self) -> Option<Outcome> {
         self.0.as_ref().and_then(|account| account.entries().attempts.last().and_then(|attempt| attempt.outcome))
