@@ -46,6 +46,7 @@ mod body;
 mod estimate;
 mod fold;
 mod future;
+pub(crate) mod json;
 mod layer;
 mod ledger;
 mod observer;

@@ -11,6 +11,7 @@
 
 mod journal;
 mod records;
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -19,4 +20,5 @@ pub use self::sqlite::{Sqlite, SqliteError};
 pub use self::{
     journal::{Journal, JournalBuilder, JournalError, Shipper, Unsettled},
     records::{Batch, Position, RecordRow, RecordStore, StoreFuture, Sum, SumBy},
+    rows::RecordRows,
 };

@@ -5,19 +5,21 @@ use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
 use serde::Serialize;
 use tower::BoxError;
 
+use super::RecordRows;
+
 /// A call's record as a store takes it: the record's JSON, and the columns to find and sum it by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordRow {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordRow<'a> {
     /// The call's id, unique; ids are ordered by time.
-    pub id: String,
+    pub id: &'a str,
     /// The workspace it belongs to.
-    pub workspace: String,
+    pub workspace: &'a str,
     /// The key it was made with.
-    pub key: Option<String>,
+    pub key: Option<&'a str>,
     /// The model's id.
-    pub model: Option<String>,
+    pub model: Option<&'a str>,
     /// The provider's name.
-    pub provider: Option<String>,
+    pub provider: Option<&'a str>,
     /// When it was made, in Unix milliseconds.
     pub created_ms: u64,
     /// Its cost in nano-USD.
@@ -31,7 +33,7 @@ pub struct RecordRow {
     /// Whether it succeeded.
     pub success: bool,
     /// The record in its public form.
-    pub json: String,
+    pub json: &'a str,
 }
 
 /// A place in a journal: everything before it was shipped.
@@ -49,7 +51,7 @@ pub struct Batch {
     /// The journal's id.
     pub journal: Arc<str>,
     /// The records, in the order they were settled.
-    pub records: Vec<RecordRow>,
+    pub records: RecordRows,
     /// Where the journal goes on.
     pub upto: Position,
 }

@@ -6,20 +6,17 @@
 //!
 //! Numbers are little-endian. An entry says itself whether all of it is there, so a tail torn by a crash is seen as such.
 
-use crate::{
-    catalog::{ModelId, ProviderId},
-    meter::Record,
-    stage::KeyId,
-    store::{RecordRow, records::millis},
-};
+use bytes::{BufMut, BytesMut};
+
+use crate::{meter::Record, store::rows};
 
 /// An entry as it is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry<'a> {
     /// An attempt was about to be dispatched: an [`IntentEntry`](super::intent::IntentEntry) as JSON.
     Intent(&'a [u8]),
-    /// A call was settled.
-    Settlement(RecordRow),
+    /// A call was settled: a [row](rows).
+    Settlement(&'a [u8]),
 }
 
 /// Bytes before the payload.
@@ -30,48 +27,19 @@ const INTENT: u8 = 1;
 const SETTLEMENT: u8 = 2;
 
 /// An intent's bytes: `payload` writes the JSON.
-pub(super) fn intent(payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    framed(INTENT, payload)
+pub(super) fn intent(payload: impl FnOnce(&mut BytesMut)) -> BytesMut {
+    framed(INTENT, 1024, payload)
 }
 
-/// A settlement's bytes: the columns, then the record's JSON, written once.
-///
-/// # Errors
-/// None that a record can cause; the type is the serializer's.
-pub(super) fn settlement(record: &Record) -> serde_json::Result<Vec<u8>> {
-    let counts = &record.usage.counts;
-    let numbers = [
-        millis(record.created_at),
-        record.cost_nanos,
-        record.calls,
-        counts.prompt().saturating_add(counts.input_audio),
-        counts.output.saturating_add(counts.output_audio),
-        u64::from(record.success),
-    ];
-    let texts = [
-        Some(record.request_id.as_str()),
-        Some(record.workspace_id.as_str()),
-        record.key_id.as_ref().map(KeyId::as_str),
-        record.model.as_ref().map(ModelId::as_str),
-        record.provider.as_ref().map(ProviderId::as_str),
-    ];
-    let mut written = Ok(());
-    let entry = columns(numbers, texts, |out| written = serde_json::to_writer(out, record));
-    written.map(|()| entry)
+/// A settlement's bytes: the columns, then the record's JSON.
+pub(super) fn settlement(record: &Record) -> BytesMut {
+    framed(SETTLEMENT, 4096, |out| rows::write(record, out))
 }
 
-fn columns(numbers: [u64; 6], texts: [Option<&str>; 5], json: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    framed(SETTLEMENT, |out| {
-        numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
-        texts.into_iter().for_each(|text| put(out, text));
-        json(out);
-    })
-}
-
-fn framed(kind: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2048);
-    out.extend_from_slice(&[0; 8]);
-    out.push(kind);
+/// `usual` is a length that most entries stay below: they are one allocation.
+fn framed(kind: u8, usual: usize, payload: impl FnOnce(&mut BytesMut)) -> BytesMut {
+    let mut out = BytesMut::with_capacity(usual);
+    out.put_slice(&[0, 0, 0, 0, 0, 0, 0, 0, kind]);
     payload(&mut out);
     let length = u32::try_from(out.len() - HEAD).unwrap_or(u32::MAX);
     let sum = crc32fast::hash(&out[8..]);
@@ -92,7 +60,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     let (kind, payload) = summed.split_first()?;
     let entry = match *kind {
         INTENT => Entry::Intent(payload),
-        SETTLEMENT => Entry::Settlement(row(payload)?),
+        SETTLEMENT => Entry::Settlement(payload),
         _ => return None,
     };
     Some((entry, HEAD + length))
@@ -105,82 +73,29 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     (length <= MOST).then_some(HEAD + length)
 }
 
-fn row(payload: &[u8]) -> Option<RecordRow> {
-    let mut rest = payload;
-    let mut number = || -> Option<u64> {
-        let (number, after) = rest.split_first_chunk::<8>()?;
-        rest = after;
-        Some(u64::from_le_bytes(*number))
-    };
-    let (created_ms, cost_nanos, calls, input_tokens, output_tokens) = (number()?, number()?, number()?, number()?, number()?);
-    let success = number()? != 0;
-    let (id, rest) = take(rest)?;
-    let (workspace, rest) = take(rest)?;
-    let (key, rest) = take(rest)?;
-    let (model, rest) = take(rest)?;
-    let (provider, rest) = take(rest)?;
-    let json = std::str::from_utf8(rest).ok()?.to_owned();
-    let (id, workspace) = (id?, workspace?);
-    Some(RecordRow { id, workspace, key, model, provider, created_ms, cost_nanos, calls, input_tokens, output_tokens, success, json })
-}
-
-fn put(out: &mut Vec<u8>, text: Option<&str>) {
-    match text {
-        Some(text) => {
-            let length = u32::try_from(text.len()).unwrap_or(NONE);
-            out.extend_from_slice(&length.to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
-        }
-        None => out.extend_from_slice(&NONE.to_le_bytes()),
-    }
-}
-
-fn take(bytes: &[u8]) -> Option<(Option<String>, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let length = u32::from_le_bytes(*length);
-    if length == NONE {
-        return Some((None, rest));
-    }
-    let (text, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-    Some((Some(String::from_utf8_lossy(text).into_owned()), rest))
-}
-
-/// The length of a text that is absent.
-const NONE: u32 = u32::MAX;
-
 #[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::{RecordRow, rows::tests::a_row};
 
-    pub(in crate::store::journal) fn settlement(row: &RecordRow) -> Vec<u8> {
-        let numbers = [row.created_ms, row.cost_nanos, row.calls, row.input_tokens, row.output_tokens, u64::from(row.success)];
-        let optional = [&row.key, &row.model, &row.provider].map(Option::as_deref);
-        let [key, model, provider] = optional;
-        columns(numbers, [Some(&row.id), Some(&row.workspace), key, model, provider], |out| out.extend_from_slice(row.json.as_bytes()))
-    }
-
-    fn a_row() -> impl Strategy<Value = RecordRow> {
-        let text = || proptest::option::of(".{0,40}");
-        (any::<(u64, u64, u64, u64, u64, bool)>(), ".{0,40}", ".{0,40}", (text(), text(), text()), ".{0,400}").prop_map(
-            |((created_ms, cost_nanos, calls, input_tokens, output_tokens, success), id, workspace, (key, model, provider), json)| {
-                RecordRow { id, workspace, key, model, provider, created_ms, cost_nanos, calls, input_tokens, output_tokens, success, json }
-            },
-        )
+    pub(in crate::store::journal) fn settlement(row: &RecordRow<'_>) -> BytesMut {
+        framed(SETTLEMENT, 0, |out| rows::write_row(row, out))
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read(row in a_row()) {
-            let bytes = settlement(&row);
+            let bytes = settlement(&row.row());
             prop_assert_eq!(length(&bytes), Some(bytes.len()));
-            prop_assert_eq!(read(&bytes), Some((Entry::Settlement(row), bytes.len())));
+            let Some((Entry::Settlement(payload), whole)) = read(&bytes) else { panic!("not read") };
+            prop_assert_eq!((rows::read(payload), whole), (Some(row.row()), bytes.len()));
         }
 
         #[test]
         fn a_torn_entry_is_no_entry(row in a_row()) {
-            let bytes = settlement(&row);
+            let bytes = settlement(&row.row());
             for cut in 0..bytes.len() {
                 prop_assert_eq!(read(&bytes[..cut]), None);
             }
@@ -188,7 +103,7 @@ pub(super) mod tests {
 
         #[test]
         fn a_damaged_entry_is_no_entry(row in a_row(), at in any::<prop::sample::Index>(), flip in 1u8..) {
-            let mut bytes = settlement(&row);
+            let mut bytes = settlement(&row.row());
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             prop_assert_eq!(read(&bytes), None);

@@ -59,8 +59,9 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
+        let left = file.metadata()?.len().saturating_sub(offset).min(most);
         file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or(0));
         file.take(most).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }

@@ -6,19 +6,73 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
+use bytes::{BufMut, BytesMut};
+use serde::Deserialize;
 
 use super::Unsettled;
 use crate::{
     catalog::{Cost, CostLine, Meter, Picodollars, Rate},
-    dialect::{Losses, Usage, named},
-    meter::{AttemptRecord, Intended, PricingLine, Record, RecordedUsage, UsageSource, clipped},
-    stage::{Operation, Outcome},
+    dialect::{
+        Losses, Usage,
+        json::{number, string},
+        named,
+    },
+    meter::{
+        AttemptRecord, Intended, PricingLine, Record, RecordedUsage, UsageSource, clipped,
+        json::{count, list, name, optional, pairs, truth},
+    },
+    stage::{KeyId, Operation, Outcome},
     store::records::millis,
 };
 
+/// Appends an intent as JSON, to be read as an [`IntentEntry`].
+pub(super) fn write(intended: &Intended<'_>, out: &mut BytesMut) {
+    let Intended { intent, principal, estimate } = *intended;
+    let (call, target) = (&intent.call, &intent.target);
+    out.put_slice(b"{\"id\":");
+    name(out, intent.id.as_str());
+    out.put_slice(b",\"workspace\":");
+    string(out, principal.workspace());
+    out.put_slice(b",\"key\":");
+    optional(out, principal.key().map(KeyId::as_str));
+    out.put_slice(b",\"app\":");
+    optional(out, call.app.as_deref().map(clipped));
+    out.put_slice(b",\"endpoint\":");
+    name(out, call.operation.name());
+    out.put_slice(b",\"dialect\":");
+    string(out, call.dialect.name());
+    out.put_slice(b",\"model_requested\":");
+    string(out, clipped(&call.model));
+    out.put_slice(b",\"model\":");
+    string(out, target.id.as_str());
+    out.put_slice(b",\"provider\":");
+    string(out, target.provider.name.as_str());
+    out.put_slice(b",\"provider_model\":");
+    string(out, &target.model);
+    out.put_slice(b",\"stream\":");
+    truth(out, call.stream);
+    out.put_slice(b",\"created_ms\":");
+    number(out, millis(call.created));
+    out.put_slice(b",\"expected\":");
+    list(out, &Cost::of(&estimate, target.price.as_deref()).lines, |line, out| {
+        out.put_u8(b'[');
+        name(out, line.meter.name());
+        out.put_u8(b',');
+        number(out, line.quantity);
+        out.put_u8(b',');
+        count(out, line.rate.map(|rate| rate.0));
+        out.put_u8(b']');
+    });
+    let (owners, callers) = (principal.metadata(), &call.preferences.metadata);
+    if !owners.is_empty() || !callers.is_empty() {
+        out.put_slice(b",\"metadata\":");
+        pairs(out, owners.iter().filter(|(member, _)| !callers.contains_key(*member)).chain(callers));
+    }
+    out.put_u8(b'}');
+}
+
 /// An intent: as much as a record needs.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct IntentEntry<'a> {
     pub(super) id: Cow<'a, str>,
     workspace: Cow<'a, str>,
@@ -34,34 +88,11 @@ pub(super) struct IntentEntry<'a> {
     created_ms: u64,
     /// What it will use at least, at the price pinned for it: meter, quantity, rate in picodollars.
     expected: Vec<(Cow<'a, str>, u64, Option<u64>)>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     metadata: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
-impl<'a> IntentEntry<'a> {
-    pub(super) fn new(intended: &Intended<'a>) -> Self {
-        let Intended { intent, principal, estimate } = *intended;
-        let (call, target) = (&intent.call, &intent.target);
-        let expected = Cost::of(&estimate, target.price.as_deref()).lines;
-        let metadata = principal.metadata().iter().chain(&call.preferences.metadata);
-        Self {
-            id: intent.id.as_str().into(),
-            workspace: principal.workspace().into(),
-            key: principal.key().map(|key| key.as_str().into()),
-            app: call.app.as_deref().map(|app| clipped(app).into()),
-            endpoint: call.operation.name().into(),
-            dialect: call.dialect.name().into(),
-            model_requested: clipped(&call.model).into(),
-            model: target.id.as_str().into(),
-            provider: target.provider.name.as_str().into(),
-            provider_model: (&*target.model).into(),
-            stream: call.stream,
-            created_ms: millis(call.created),
-            expected: expected.iter().map(|line| (line.meter.name().into(), line.quantity, line.rate.map(|rate| rate.0))).collect(),
-            metadata: metadata.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
-        }
-    }
-
+impl IntentEntry<'_> {
     /// What the attempt is taken to have used, and its bill.
     fn expected(&self, policy: Unsettled) -> (Usage, Vec<CostLine>) {
         let mut usage = Usage::default();

@@ -21,7 +21,7 @@ use std::{
 };
 
 pub use self::{error::JournalError, shipper::Shipper};
-use self::{folder::Folder, intent::IntentEntry, read::Portion, refusals::Refusals, writer::Writer};
+use self::{folder::Folder, read::Portion, refusals::Refusals, writer::Writer};
 use super::Position;
 use crate::{
     fault::{Fault, FaultKind},
@@ -192,10 +192,7 @@ impl Journal {
 
     fn write(&self, record: &Record) {
         let id = record.request_id.as_str();
-        let entry = match entry::settlement(record) {
-            Ok(entry) => entry,
-            Err(error) => return tracing::error!(generation = id, %error, "a record is lost"),
-        };
+        let entry = entry::settlement(record);
         let settled = self.0.writer().settle(&self.0.folder, id, entry);
         match settled {
             Ok(()) => self.note(None),
@@ -224,13 +221,8 @@ impl Journal {
 
 impl Ledger for Journal {
     fn intend(&self, intended: &Intended<'_>) -> Result<(), Fault> {
-        let intent = IntentEntry::new(intended);
-        let mut failed = None;
-        let entry = entry::intent(|out| failed = serde_json::to_writer(out, &intent).err());
-        let written = match failed {
-            Some(error) => Err(error.into()),
-            None => self.0.writer().intend(&self.0.folder, &intent.id, &entry),
-        };
+        let entry = entry::intent(|out| intent::write(intended, out));
+        let written = self.0.writer().intend(&self.0.folder, intended.intent.id.as_str(), &entry);
         match written {
             Ok(()) => {
                 self.note(None);
@@ -270,9 +262,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let folded = self.refusals().all();
         for record in folded {
-            if let Ok(entry) = entry::settlement(&record) {
-                let _ = self.writer().settle(&self.folder, record.request_id.as_str(), entry);
-            }
+            let _ = self.writer().settle(&self.folder, record.request_id.as_str(), entry::settlement(&record));
         }
     }
 }

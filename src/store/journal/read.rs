@@ -1,26 +1,26 @@
 //! The journal as the shipper reads it.
 
-use std::io;
+use std::{io, ops::Range};
 
 use super::{
     entry::{self, Entry},
     folder::Folder,
 };
-use crate::store::{Position, RecordRow};
+use crate::store::{Position, RecordRows};
 
 /// Settled calls, and where the journal goes on.
 #[derive(Debug)]
 pub(super) struct Portion {
-    pub(super) records: Vec<RecordRow>,
+    pub(super) records: RecordRows,
     pub(super) upto: Position,
 }
 
-/// Bytes read at a time.
-const CHUNK: u64 = 512 << 10;
+/// Bytes read at a time, and shipped in one transaction: some hundred calls.
+const CHUNK: u64 = 1 << 20;
 
 /// The next settled calls from `from` on, of what is written before `end`.
 pub(super) fn portion(folder: &Folder, from: Position, end: Position) -> io::Result<Portion> {
-    let mut portion = Portion { records: Vec::new(), upto: from };
+    let mut portion = Portion { records: RecordRows::default(), upto: from };
     while portion.records.is_empty() && portion.upto < end {
         let Position { segment, offset } = portion.upto;
         let last = segment == end.segment;
@@ -32,9 +32,10 @@ pub(super) fn portion(folder: &Folder, from: Position, end: Position) -> io::Res
             most = (length as u64).min(left);
             bytes = folder.read(segment, offset, most)?.unwrap_or_default();
         }
-        let read = entries(&bytes, &mut portion.records);
+        let (settled, read) = entries(&bytes);
         if read > 0 {
             portion.upto.offset += read as u64;
+            portion.records = RecordRows::new(bytes.into(), settled);
         } else if last {
             // What is written is whole, so this is damage. Skipping it is all that is left: the next segment is sound.
             tracing::error!(segment, offset, bytes = left, "the journal is damaged: records may be lost");
@@ -49,16 +50,16 @@ pub(super) fn portion(folder: &Folder, from: Position, end: Position) -> io::Res
     Ok(portion)
 }
 
-/// Reads the whole entries in `bytes` and gives their length.
-fn entries(bytes: &[u8], records: &mut Vec<RecordRow>) -> usize {
-    let mut read = 0;
+/// Where the settlements are among the whole entries of `bytes`, and the length of these.
+fn entries(bytes: &[u8]) -> (Vec<Range<usize>>, usize) {
+    let (mut settled, mut read) = (Vec::new(), 0);
     while let Some((entry, length)) = bytes.get(read..).and_then(entry::read) {
-        if let Entry::Settlement(row) = entry {
-            records.push(row);
-        }
         read += length;
+        if let Entry::Settlement(row) = entry {
+            settled.push(read - row.len()..read);
+        }
     }
-    read
+    (settled, read)
 }
 
 /// The segment after `segment`.
@@ -70,7 +71,10 @@ fn next(folder: &Folder, segment: u64, last: u64) -> io::Result<u64> {
 mod tests {
     use std::io::Write;
 
+    use bytes::BytesMut;
+
     use super::*;
+    use crate::store::RecordRow;
     use crate::store::journal::entry::{intent, tests::settlement};
 
     /// A journal whose only segment holds `bytes`.
@@ -82,8 +86,8 @@ mod tests {
         (path, folder)
     }
 
-    fn row(id: &str, length: usize) -> RecordRow {
-        RecordRow { id: id.into(), json: "x".repeat(length), ..RecordRow::default() }
+    fn settled(id: &str, length: usize) -> BytesMut {
+        settlement(&RecordRow { id, json: &"x".repeat(length), ..RecordRow::default() })
     }
 
     /// All records, portion by portion, of segments before the second.
@@ -93,7 +97,7 @@ mod tests {
         while from < end {
             let portion = portion(folder, from, end).unwrap();
             assert!(portion.upto > from, "it goes on");
-            ids.extend(portion.records.into_iter().map(|row| row.id));
+            ids.extend(portion.records.iter().map(|row| row.id.to_owned()));
             from = portion.upto;
         }
         ids
@@ -105,7 +109,7 @@ mod tests {
         let mut ends = Vec::new();
         for id in ["a", "b", "c"] {
             bytes.extend(intent(|out| out.extend_from_slice(b"{}")));
-            bytes.extend(settlement(&row(id, 20)));
+            bytes.extend(settled(id, 20));
             ends.push((bytes.len(), id));
         }
         let (path, folder) = holding("torn", &[]);
@@ -120,7 +124,7 @@ mod tests {
     #[test]
     fn an_entry_larger_than_a_chunk_is_read_whole() {
         let chunk = usize::try_from(CHUNK).unwrap();
-        let bytes = [settlement(&row("a", 10)), settlement(&row("b", 3 * chunk)), settlement(&row("c", 10))].concat();
+        let bytes = [settled("a", 10), settled("b", 3 * chunk), settled("c", 10)].concat();
         let (path, folder) = holding("large", &bytes);
         assert_eq!(all(&folder), ["a", "b", "c"]);
         std::fs::remove_dir_all(path).unwrap();

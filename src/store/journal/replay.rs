@@ -7,6 +7,7 @@ use super::{
     folder::Folder,
     intent::IntentEntry,
 };
+use crate::store::rows;
 
 /// Reads the segments `numbers` and gives the attempts of calls that were never settled, by call.
 pub(super) fn unsettled(folder: &Folder, numbers: &[u64]) -> io::Result<Vec<Vec<IntentEntry<'static>>>> {
@@ -22,7 +23,7 @@ pub(super) fn unsettled(folder: &Folder, numbers: &[u64]) -> io::Result<Vec<Vec<
                     }
                 }
                 Entry::Settlement(row) => {
-                    open.remove(&row.id);
+                    rows::read(row).and_then(|row| open.remove(row.id));
                 }
             }
             rest = rest.get(length..).unwrap_or_default();

@@ -6,6 +6,8 @@ use std::{
     io::{self, Write},
 };
 
+use bytes::BytesMut;
+
 use super::folder::Folder;
 use crate::store::Position;
 
@@ -20,7 +22,7 @@ pub(super) struct Writer {
     /// Calls whose attempts were announced and that are not settled, and the segment that says so.
     open: HashMap<Box<str>, u64>,
     /// Settlements that could not be written yet.
-    backlog: VecDeque<(Box<str>, Vec<u8>)>,
+    backlog: VecDeque<(Box<str>, BytesMut)>,
     backlog_bytes: usize,
 }
 
@@ -49,14 +51,12 @@ impl Writer {
     pub(super) fn intend(&mut self, folder: &Folder, id: &str, entry: &[u8]) -> io::Result<()> {
         self.catch_up(folder)?;
         self.append(folder, entry)?;
-        if !self.open.contains_key(id) {
-            self.open.insert(id.into(), self.end.segment);
-        }
+        self.open.entry(id.into()).or_insert(self.end.segment);
         Ok(())
     }
 
     /// Writes a settlement, or keeps it until it can be.
-    pub(super) fn settle(&mut self, folder: &Folder, id: &str, entry: Vec<u8>) -> Result<(), Unwritten> {
+    pub(super) fn settle(&mut self, folder: &Folder, id: &str, entry: BytesMut) -> Result<(), Unwritten> {
         match self.catch_up(folder).and_then(|()| self.append(folder, &entry)) {
             Ok(()) => {
                 self.open.remove(id);

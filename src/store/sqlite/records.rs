@@ -42,13 +42,26 @@ fn find(connection: &mut Connection, id: &str, workspace: &str) -> Result<Option
 fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut groups: HashMap<Group<'_>, Sum> = HashMap::new();
+    // Calls come in runs of one group: these are summed without looking the group up.
+    let mut run: Option<(Group<'_>, Sum)> = None;
     {
         let mut statement = transaction.prepare_cached(INSERT)?;
-        for row in &batch.records {
+        for row in batch.records.iter() {
             // A record that is there already was summed when it came.
             if statement.execute(params![row.id, row.workspace, integer(row.created_ms), row.json])? > 0 {
-                groups.entry(Group::of(row)).or_default().add(row);
+                let group = Group::of(&row);
+                match &mut run {
+                    Some((known, sum)) if *known == group => sum.add(&row),
+                    _ => {
+                        if let Some((group, sum)) = run.replace((group, Sum::of(&row))) {
+                            groups.entry(group).or_default().plus(&sum);
+                        }
+                    }
+                }
             }
+        }
+        if let Some((group, sum)) = run {
+            groups.entry(group).or_default().plus(&sum);
         }
     }
     groups.iter().try_for_each(|(group, sum)| add(&transaction, group, sum))?;
@@ -68,25 +81,34 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn of(row: &'a RecordRow) -> Self {
-        let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
+    fn of(row: &RecordRow<'a>) -> Self {
         Self {
             day: row.created_ms / DAY_MS,
-            workspace: &row.workspace,
-            key: text(&row.key),
-            model: text(&row.model),
-            provider: text(&row.provider),
+            workspace: row.workspace,
+            key: row.key.unwrap_or_default(),
+            model: row.model.unwrap_or_default(),
+            provider: row.provider.unwrap_or_default(),
         }
     }
 }
 
 impl Sum {
-    fn add(&mut self, row: &RecordRow) {
-        self.calls = self.calls.saturating_add(row.calls);
-        self.failed = self.failed.saturating_add(if row.success { 0 } else { row.calls });
-        self.input_tokens = self.input_tokens.saturating_add(row.input_tokens);
-        self.output_tokens = self.output_tokens.saturating_add(row.output_tokens);
-        self.cost_nanos = self.cost_nanos.saturating_add(row.cost_nanos);
+    fn of(row: &RecordRow<'_>) -> Self {
+        let failed = if row.success { 0 } else { row.calls };
+        let &RecordRow { calls, input_tokens, output_tokens, cost_nanos, .. } = row;
+        Self { group: String::new(), calls, failed, input_tokens, output_tokens, cost_nanos }
+    }
+
+    fn add(&mut self, row: &RecordRow<'_>) {
+        self.plus(&Self::of(row));
+    }
+
+    fn plus(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
     }
 }
 
