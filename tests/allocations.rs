@@ -105,9 +105,9 @@ fn pieces(api: Api, made: Made, take: &mut dyn FnMut(&Frame<'_>, &mut BytesMut))
         written
     };
     // The first piece opens what the others grow.
-    feed(&(api.opening(made).concat() + &api.piece(made)));
-    let piece = api.piece(made);
-    measure(|| (0..PIECES).for_each(|_| assert!(feed(&piece) > 0)))
+    feed(&(api.opening(made).concat() + &api.piece(made, 0)));
+    let pieces: Vec<String> = (0..PIECES as usize).map(|at| api.piece(made, at)).collect();
+    measure(|| pieces.iter().for_each(|piece| assert!(feed(piece) > 0)))
 }
 
 fn options(notes: bool) -> AnswerOptions {

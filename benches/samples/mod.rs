@@ -129,9 +129,9 @@ impl Api {
         }
     }
 
-    /// The frame of one piece.
-    pub fn piece(self, made: Made) -> String {
-        let text = " token";
+    /// The frame of one piece, the one at this position.
+    pub fn piece(self, made: Made, at: usize) -> String {
+        let text = TOKENS[at % TOKENS.len()];
         match self {
             Self::Chat => {
                 let delta = match made {
@@ -155,7 +155,7 @@ impl Api {
     /// A streamed answer of so many pieces of text, frame by frame.
     pub fn stream(self, pieces: usize) -> Vec<String> {
         let mut frames = self.opening(Made::Text);
-        frames.extend(std::iter::repeat_n(self.piece(Made::Text), pieces));
+        frames.extend((0..pieces).map(|at| self.piece(Made::Text, at)));
         match self {
             Self::Chat => {
                 frames.push(chat_chunk(r#"[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]"#));
@@ -214,5 +214,7 @@ fn message_event(kind: &str, members: &str) -> String {
     format!("event: {kind}\ndata: {{\"type\":\"{kind}\",{members}}}\n\n")
 }
 
+/// Pieces as tokenizers make them; one needs an escape.
+const TOKENS: [&str; 8] = [" the", " gate", "keeper", ",", " who", r"\n\n", " écoute", " unhurriedly"];
 const CHAT_ID: &str = "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT";
 const MESSAGE_ID: &str = "msg_01XFDUDYJgAACzvnptvVoYEL";
