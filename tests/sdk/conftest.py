@@ -1,8 +1,12 @@
 """The gateway, the provider behind it and the SDKs before it, all on loopback.
 
-`PORTCULLIS_GATEWAY` names the gateway's binary; without it, the one that `cargo build --features full --example gateway`
-makes. Whatever a test does, its wire is read afterwards: each request that reached the provider and each answer and event
-that the gateway gave is held against the SDKs' types (`contract.py`).
+    cargo build --features full --example gateway
+    pip install --require-hashes -r tests/sdk/requirements.txt
+    python -m pytest tests/sdk
+
+`PORTCULLIS_GATEWAY` names another binary than the one that this builds. Whatever a test does, its wire is read afterwards:
+each request that reached the provider and each answer and event that the gateway gave is held against the SDKs' types
+(`contract.py`).
 """
 
 import os
