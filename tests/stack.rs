@@ -5,13 +5,16 @@ mod support;
 
 use std::time::Duration;
 
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use portcullis::{catalog::Timeouts, stage::Outcome, translate::TranslateLayer};
 use support::{
     answers::*,
     script::Script,
     stack::{Answer, Options, Stack, chat, messages},
 };
+use tower::ServiceExt;
 
 const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
@@ -204,6 +207,34 @@ async fn f059_a_shutdown_ends_what_does_not_end_and_settles_it() {
     let answer = Answer::read(response).await;
     assert!(answer.text().contains("event: error"), "{}", answer.text());
     assert_eq!(gateway.running(), 0);
+}
+
+#[tokio::test]
+async fn f059_a_shutdown_ends_calls_that_wait_for_their_head() {
+    let stack = Stack::with(Options { drain: Duration::from_millis(100), ..Options::default() }).await;
+    stack.anthropic.play(Script::stall());
+    let request =
+        Request::post(MESSAGES).header("content-type", "application/json").body(Full::new(Bytes::from(messages("claude", false))));
+    let waiting = tokio::spawn(stack.gateway.clone().oneshot(request.unwrap()));
+    stack.anthropic.until(|counts| counts.stalled == 1).await;
+    let ledger = stack.ledger.clone();
+    assert_eq!(stack.stop().await, portcullis::gateway::Drained::Aborted { left: 1 });
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 529);
+    assert_eq!(ledger.records().len(), 1);
+    assert_eq!(ledger.records()[0].outcome, Outcome::Cancelled);
+}
+
+#[tokio::test]
+async fn what_strict_mode_refuses_costs_nothing() {
+    let stack = Stack::start().await;
+    let body = chat("claude", false).replace("\"stream\"", "\"logit_bias\":{\"5\":1},\"stream\"");
+    let head = Request::post(CHAT).header("content-type", "application/json").header("x-gateway-fidelity", "strict");
+    let answer = Answer::read(stack.request(head, body).await).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(answer.json()["details"][0]["path"], serde_json::json!(["logit_bias"]), "{}", answer.text());
+    let record = stack.record();
+    assert_eq!((record.cost_nanos, record.usage.counts.input), (0, 0));
+    assert_eq!(stack.anthropic.received().len(), 0);
 }
 
 #[tokio::test]

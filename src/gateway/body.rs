@@ -46,12 +46,12 @@ pub(super) struct Running(InFlight);
 
 impl InFlight {
     pub(super) fn start(&self) -> Running {
-        self.0.running.fetch_add(1, Ordering::AcqRel);
+        self.0.running.fetch_add(1, Ordering::SeqCst);
         Running(self.clone())
     }
 
     pub(super) fn running(&self) -> usize {
-        self.0.running.load(Ordering::Acquire)
+        self.0.running.load(Ordering::SeqCst)
     }
 
     /// Resolves when nothing is running.
@@ -69,7 +69,7 @@ impl InFlight {
 impl Drop for Running {
     fn drop(&mut self) {
         let count = &self.0.0;
-        if count.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if count.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             count.idle.notify_waiters();
         }
     }

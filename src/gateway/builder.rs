@@ -195,7 +195,7 @@ impl GatewayBuilder<Ready, Ready> {
             Some(keys) => erased(AuthLayer::new(keys).layer(dispatch)),
             None => erased(dispatch),
         };
-        let shared = Shared { api, in_flight: InFlight::default(), draining: AtomicBool::new(false), watchdog };
+        let shared = Shared { api, in_flight: InFlight::default(), draining: AtomicBool::new(false), aborted: Arc::default(), watchdog };
         let gateway = Gateway { keyed, shared: Arc::new(shared) };
         let driver = Driver::new(gateway.clone(), chores, drain);
         (gateway, driver)

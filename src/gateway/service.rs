@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use tokio::sync::{Notify, futures::OwnedNotified};
 use tower::{BoxError, util::BoxCloneSyncService};
 use tower_service::Service;
 
@@ -52,8 +53,13 @@ pub(super) struct Shared {
     pub(super) api: Api,
     pub(super) in_flight: InFlight,
     pub(super) draining: AtomicBool,
+    /// Told to the calls that have no head yet, when a drain's deadline passes.
+    pub(super) aborted: Arc<Notify>,
     pub(super) watchdog: Watchdog,
 }
+
+/// How long ended calls have to be let go of.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Starts to assemble a gateway that routes by `catalogs`.
@@ -78,12 +84,16 @@ impl Gateway {
 
     /// Takes no new calls and waits for the running ones; after `deadline` those left are ended and settled.
     pub async fn drain(&self, deadline: Duration) -> Drained {
-        self.shared.draining.store(true, Ordering::Release);
+        // In one order with the counting of calls: a call that was let in is waited for.
+        self.shared.draining.store(true, Ordering::SeqCst);
         if tokio::time::timeout(deadline, self.shared.in_flight.idle()).await.is_ok() {
             return Drained::Clean;
         }
         let left = self.running();
+        self.shared.aborted.notify_waiters();
         self.shared.watchdog.abort();
+        // Their tasks drop what they held, which settles it; an answer that nobody takes is settled already.
+        let _ = tokio::time::timeout(LETTING_GO, self.shared.in_flight.idle()).await;
         Drained::Aborted { left }
     }
 
@@ -129,7 +139,7 @@ where
                 return GatewayFuture::ready(Self::refuse(&mut parts, &fault));
             }
         };
-        if self.shared.draining.load(Ordering::Acquire) && !matches!(endpoint, Endpoint::Read(_)) {
+        if self.shared.draining.load(Ordering::SeqCst) && !matches!(endpoint, Endpoint::Read(_)) {
             return GatewayFuture::ready(Self::refuse(&mut parts, &FaultKind::Overloaded.into()));
         }
         let told = (Endpoint::dialect_of(parts.uri.path(), &parts.headers), GenerationId::of(&mut parts.extensions));
@@ -142,12 +152,13 @@ where
                 let body = body.map_err(Into::into).boxed_unsync();
                 let request = Request::from_parts(parts, body);
                 let Ok(answer) = catch_unwind(AssertUnwindSafe(|| self.keyed.call(request))) else {
-                    return GatewayFuture::ready(panicked(&told));
+                    return GatewayFuture::ready(told_of(FaultKind::Internal, &told));
                 };
                 answer
             }
         };
-        GatewayFuture { running: Some(running), state: State::Running { answer, told } }
+        let aborted = Box::pin(self.shared.aborted.clone().notified_owned());
+        GatewayFuture { state: State::Running { answer, aborted, told }, running: Some(running) }
     }
 }
 
@@ -160,14 +171,16 @@ impl fmt::Debug for Gateway {
 /// The future of a [`Gateway`].
 #[must_use = "futures do nothing unless polled"]
 pub struct GatewayFuture {
-    running: Option<super::body::Running>,
+    // Dropped first: a call is settled before it stops to count.
     state: State,
+    running: Option<super::body::Running>,
 }
 
 enum State {
     Ready(Option<Response<GatewayBody>>),
     Running {
         answer: Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>,
+        aborted: Pin<Box<OwnedNotified>>,
         /// Who is told of a panic, and in whose words.
         told: Told,
     },
@@ -175,14 +188,15 @@ enum State {
 
 type Told = (&'static dyn Dialect, GenerationId);
 
-/// What a caller is told of a panic: without an answer, the server would close the connection with others' calls on it.
-fn panicked((dialect, id): &Told) -> Response<GatewayBody> {
-    fault_response(*dialect, &FaultKind::Internal.into(), id).map(GatewayBody::from)
+/// What a caller is told of a panic, or of a shutdown: without an answer, the server would close the connection with
+/// others' calls on it.
+fn told_of(kind: FaultKind, (dialect, id): &Told) -> Response<GatewayBody> {
+    fault_response(*dialect, &kind.into(), id).map(GatewayBody::from)
 }
 
 impl GatewayFuture {
     fn ready(response: Response<GatewayBody>) -> Self {
-        Self { running: None, state: State::Ready(Some(response)) }
+        Self { state: State::Ready(Some(response)), running: None }
     }
 }
 
@@ -192,13 +206,12 @@ impl Future for GatewayFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = match &mut self.state {
             State::Ready(response) => response.take(),
-            State::Running { answer, told } => Some(match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-                Ok(poll) => {
-                    let Ok(response) = std::task::ready!(poll);
-                    response
-                }
-                Err(_) => panicked(told),
-            }),
+            State::Running { answer, aborted, told } => match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+                Ok(Poll::Ready(Ok(response))) => Some(response),
+                Ok(Poll::Pending) if aborted.as_mut().poll(cx).is_pending() => return Poll::Pending,
+                Ok(Poll::Pending) => Some(told_of(FaultKind::Cancelled, told)),
+                Err(_) => Some(told_of(FaultKind::Internal, told)),
+            },
         };
         let Some(response) = response else { return Poll::Pending };
         // What is done is not polled again, least of all after a panic.

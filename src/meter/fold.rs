@@ -161,8 +161,7 @@ impl Books<'_> {
     fn attempt(&self, entry: &AttemptEntry, outcome: Outcome, bill: &mut Bill) -> AttemptRecord {
         let outcome = entry.outcome.unwrap_or(outcome);
         let fault = entry.fault.as_ref().map(|fault| fault.fault);
-        let unreached = matches!(fault, Some("connect" | "connect_timeout"));
-        let usage = self.usage(&entry.seen, outcome, entry.status, !unreached);
+        let usage = self.usage(&entry.seen, outcome, entry.status, entry.sent);
         let cost = bill.add(usage, entry.target.price.as_deref());
         AttemptRecord {
             provider: entry.target.provider.name.clone(),
@@ -177,7 +176,7 @@ impl Books<'_> {
     }
 
     /// What an attempt used, and how that is known.
-    fn usage(&self, seen: &Seen, outcome: Outcome, status: Option<u16>, reached: bool) -> RecordedUsage {
+    fn usage(&self, seen: &Seen, outcome: Outcome, status: Option<u16>, sent: bool) -> RecordedUsage {
         // An absurd count is no count.
         let reported = seen.usage.filter(|usage| !{ *usage }.clamp());
         let refused = status.is_some_and(|status| status >= 400) || (seen.error.is_some() && !seen.content);
@@ -187,7 +186,7 @@ impl Books<'_> {
                 let counts = Usage { output: counts.output.max(estimate::output_tokens(seen)), ..counts };
                 RecordedUsage { counts, source: UsageSource::Partial }
             }
-            None if refused || !reached => RecordedUsage::default(),
+            None if refused || !sent => RecordedUsage::default(),
             None => RecordedUsage { counts: estimate::usage(self.call, self.prompt_tokens, seen), source: UsageSource::Estimated },
         }
     }

@@ -84,7 +84,8 @@ where
             };
             let number = walk.number();
             let begun = timeout_at(deadline, call.tally().begin(call.facts(), target, number)).await;
-            let tally = begun.unwrap_or_else(|_| Err(FaultKind::Timeout(Timeout::Total).into()))?.running(pass.running());
+            let begun = begun.unwrap_or_else(|_| Err(FaultKind::Timeout(Timeout::Total).into()));
+            let tally = begun.map_err(|fault| fault.with_attempts(walk.attempts()))?.running(pass.running());
             let last = once || walk.is_last(&policy);
             let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
             let attempt = Attempt { call: call.clone(), target: target.clone(), number, tally: tally.clone() };

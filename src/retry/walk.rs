@@ -17,6 +17,10 @@ pub(super) struct Walk {
     targets: usize,
     /// Attempts made.
     made: u32,
+    /// Those of them that reached for a provider, and so count.
+    spent: u32,
+    /// What could not be said in a target's dialect: such a target is passed over.
+    unsayable: Vec<Fault>,
     /// Attempts made at this target.
     here: u32,
     /// What each attempt, and each target passed over, ended with; and at which target.
@@ -51,7 +55,7 @@ enum Again {
 
 impl Walk {
     pub(super) fn new(targets: usize) -> Self {
-        Self { target: 0, targets, made: 0, here: 0, faults: Vec::new(), attempts: Vec::new() }
+        Self { target: 0, targets, made: 0, spent: 0, unsayable: Vec::new(), here: 0, faults: Vec::new(), attempts: Vec::new() }
     }
 
     /// The place of the target to try.
@@ -66,26 +70,36 @@ impl Walk {
 
     /// Whether the next attempt is the last, whatever becomes of it.
     pub(super) fn is_last(&self, policy: &RetryPolicy) -> bool {
-        self.number() >= policy.attempts
+        self.spent + 1 >= policy.attempts && self.target + 1 >= self.targets
+    }
+
+    /// What became of the attempts so far.
+    pub(super) fn attempts(&self) -> Vec<AttemptFault> {
+        self.attempts.clone()
     }
 
     /// An attempt at `provider` ended with `fault`. `jitter` is drawn from 0 to 1.
     pub(super) fn failed(&mut self, provider: &str, fault: Fault, policy: &RetryPolicy, jitter: f64) -> Step {
         self.made += 1;
-        self.here += 1;
         let again = again(&fault);
         self.attempts.push(AttemptFault {
             provider: provider.to_owned(),
             status: fault.upstream().and_then(|upstream| upstream.status),
             fault: fault.code(),
         });
+        if matches!(fault.kind(), FaultKind::Lossy(_) | FaultKind::InvalidRequest(_)) {
+            self.unsayable.push(fault);
+            return self.next();
+        }
+        self.spent += 1;
+        self.here += 1;
         let wait = self.wait(&fault, policy, jitter);
         self.faults.push((self.target, fault));
-        if again == Again::Never || self.made >= policy.attempts {
+        if again == Again::Never || self.spent >= policy.attempts {
             return Step::Stop;
         }
         let untried = u32::try_from(self.targets - self.target - 1).unwrap_or(u32::MAX);
-        let spare = policy.attempts - self.made;
+        let spare = policy.attempts - self.spent;
         match wait {
             // Every target not tried yet has an attempt kept for it.
             Some(wait) if again == Again::Here && spare > untried => Step::Try { wait, repeat: true },
@@ -134,16 +148,15 @@ impl Walk {
     pub(super) fn verdict(mut self) -> Fault {
         let wait = self.least_wait();
         let Some((_, last)) = self.faults.pop() else {
-            return Fault::new(FaultKind::Internal);
+            // Nobody could be asked: the first target is the one the caller meant.
+            return self.unsayable.into_iter().next().unwrap_or_else(|| Fault::new(FaultKind::Internal));
         };
         if again(&last) == Again::Never {
             // Of the caller's own mistake, what other targets said before is no part.
             return if last.verdict().origin == "user" { last } else { last.with_attempts(self.attempts) };
         }
         let all = |of: fn(&FaultKind) -> bool| self.faults.iter().map(|(_, fault)| fault).chain([&last]).all(|fault| of(fault.kind()));
-        let kind = if all(|kind| matches!(kind, FaultKind::Lossy(_) | FaultKind::InvalidRequest(_))) {
-            return last;
-        } else if all(|kind| matches!(kind, FaultKind::RateLimited)) {
+        let kind = if all(|kind| matches!(kind, FaultKind::RateLimited)) {
             FaultKind::RateLimited
         } else if all(|kind| matches!(kind, FaultKind::Overloaded)) {
             FaultKind::Overloaded
@@ -157,7 +170,6 @@ impl Walk {
                 FaultKind::RateLimited | FaultKind::Overloaded | FaultKind::Upstream(Failure::Overloaded) | FaultKind::Timeout(_) => {
                     FaultKind::Upstream(Failure::Status)
                 }
-                FaultKind::Lossy(_) | FaultKind::InvalidRequest(_) => FaultKind::Upstream(Failure::Status),
                 other => other.clone(),
             }
         };
@@ -212,6 +224,15 @@ mod tests {
         assert_eq!(walk(2, 3, &faults).0, [0, 0, 1]);
         assert_eq!(walk(3, 3, &faults).0, [0, 1, 2]);
         assert_eq!(walk(5, 3, &faults).0, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_a_target_cannot_carry_spends_no_attempt() {
+        let lossy = FaultKind::Lossy(Vec::new());
+        assert_eq!(walk(3, 1, &[lossy.clone(), lossy.clone(), DOWN]).0, [0, 1, 2]);
+        let (_, verdict) = walk(2, 1, &[lossy.clone(), FaultKind::RateLimited]);
+        assert_eq!(verdict.verdict().status, 429, "the other target was limited");
+        assert_eq!(walk(2, 3, &[lossy.clone(), lossy]).1.verdict().status, 400);
     }
 
     #[test]

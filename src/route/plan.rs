@@ -26,7 +26,7 @@ pub(super) fn plan(catalog: &Catalog, strategy: &dyn Strategy, call: &CallFacts,
     let places = std::iter::once("/model".to_owned()).chain((0..).map(|at| format!("/models/{at}")));
     for (name, place) in std::iter::once(&call.model).chain(&wishes.models).zip(places) {
         let found = catalog.resolve(name).ok_or_else(|| match place.as_str() {
-            "/model" => FaultKind::UnknownModel { model: name.clone() }.into(),
+            "/model" => FaultKind::UnknownModel { model: printable(name) }.into(),
             place => Fault::invalid(place, format!("model `{}` is not known here", printable(name))),
         })?;
         if let Some(scopes) = scopes {
@@ -89,11 +89,16 @@ fn affordable(target: &Target, wishes: &Preferences) -> Result<bool, Fault> {
         let path = || format!("/provider/max_price/{name}");
         let meter: Meter = name.parse().map_err(|()| Fault::invalid(path(), "no such meter"))?;
         let most = Rate::parse(most, meter).map_err(|error| Fault::invalid(path(), error.to_string()))?;
-        if rate(target, meter).is_none_or(|rate| rate > most) {
+        if dearest(target, meter).is_none_or(|rate| rate > most) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// A target's highest rate: how long a prompt is counts only once it was asked.
+fn dearest(target: &Target, meter: Meter) -> Option<Rate> {
+    target.price.as_ref()?.tiers.iter().map(|tier| tier.rate_of(meter)).max()?
 }
 
 /// A target's rate for a small call.

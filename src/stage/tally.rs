@@ -12,7 +12,7 @@ use super::{CallFacts, GenerationId, health::Running};
 use crate::{
     catalog::{Cost, Target},
     dialect::{End, Losses, Seen, Usage},
-    fault::{AttemptFault, Fault},
+    fault::{AttemptFault, Fault, Phase},
 };
 
 /// A call's running account: made by the meter, carried in the [`Call`](super::Call), inert without one.
@@ -77,6 +77,8 @@ pub struct AttemptEntry {
     pub seen: Seen,
     /// How it ended; `None` while it runs.
     pub outcome: Option<Outcome>,
+    /// Whether the request, or a part of it, may have reached the provider: what did not costs nothing.
+    pub sent: bool,
     /// The fault it ended with.
     pub fault: Option<AttemptFault>,
 }
@@ -141,6 +143,7 @@ impl Tally {
             status: None,
             seen: Seen::default(),
             outcome: None,
+            sent: true,
             fault: None,
         });
         let index = entries.attempts.len() - 1;
@@ -228,6 +231,7 @@ impl AttemptTally {
         self.with(|entry| {
             if entry.outcome.is_none() {
                 entry.outcome = Some(outcome);
+                entry.sent = entry.status.is_some() || fault.is_none_or(|fault| fault.phase() != Phase::BeforeSend);
                 entry.ended = Some(Instant::now());
                 entry.fault = fault.map(|fault| AttemptFault {
                     provider: entry.target.provider.name.to_string(),

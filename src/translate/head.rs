@@ -13,11 +13,14 @@ use crate::{
 };
 
 /// Headers of the caller that go up whatever the dialects.
-const SHARED: [HeaderName; 3] =
-    [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate"), HeaderName::from_static("idempotency-key")];
+const SHARED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
 /// Headers of the caller that only its own dialect's providers understand.
-const OWN: [HeaderName; 3] =
-    [HeaderName::from_static("anthropic-version"), HeaderName::from_static("anthropic-beta"), HeaderName::from_static("openai-beta")];
+const OWN: [HeaderName; 4] = [
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
 
 /// The model version that served.
 pub(super) const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");

@@ -18,7 +18,7 @@ use tower::BoxError;
 use super::{StreamBody, service::protocol};
 use crate::{
     dialect::{StreamError, StreamErrorKind},
-    fault::{Failure, Fault, FaultKind, Timeout},
+    fault::{Failure, Fault, FaultKind, Phase, Timeout},
     stage::deadline,
 };
 
@@ -61,11 +61,14 @@ where
 
 /// An error from the provider's side: the connection broke, unless it is one of ours.
 pub(super) fn broken(error: BoxError) -> Fault {
+    // A defect of ours, told as such by a transport, is not the provider's.
+    let ours = error.is::<Fault>();
     let fault = Fault::from(error);
     match fault.kind() {
+        FaultKind::Internal if ours => fault,
         // A foreign error's words are about the sender of a body, which is the provider here.
         FaultKind::Internal | FaultKind::BodyTimeout | FaultKind::BodyTooLarge { .. } | FaultKind::BodyTruncated | FaultKind::Cancelled => {
-            Fault::new(FaultKind::Upstream(Failure::Connection)).with_source(fault)
+            Fault::new(FaultKind::Upstream(Failure::Connection)).at(Phase::BeforeHead).with_source(fault)
         }
         _ => fault,
     }
