@@ -56,6 +56,18 @@ async fn refusals_past_the_threshold_share_a_record() {
     assert_eq!(shipper.sums(SumBy::Key, None).await.unwrap()[0].calls, 1_000);
 }
 
+/// Without the layer that retries nobody notes attempts: a call that broke off after it used something is no refusal.
+#[tokio::test]
+async fn what_was_used_is_never_folded() {
+    let folder = Folder::new();
+    let journal = Journal::builder().refusals_per_minute(0).open(folder.state()).unwrap();
+    let ids = [broken(journal.clone()).await, broken(journal.clone()).await];
+    let shipper = Shipper::new(journal, folder.database());
+    for id in ids {
+        assert!(shipper.find(id.as_str(), "team").await.unwrap().is_some());
+    }
+}
+
 #[test]
 fn f063_a_second_process_is_refused() {
     let folder = Folder::new();

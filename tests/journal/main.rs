@@ -90,6 +90,23 @@ async fn refused(ledger: impl Ledger) -> GenerationId {
     id
 }
 
+/// A call that a provider breaks off after 90 tokens in and 25 out, and whose attempts nobody notes.
+async fn broken(ledger: impl Ledger) -> GenerationId {
+    let request = metered::call(false);
+    let id = request.body().facts().id.clone();
+    let breaks = service_fn(|request: Request<Call>| async move {
+        let call = request.into_body();
+        let tally = call.tally().begin(call.facts(), &metered::target("one", "1", "2"), 1).await?;
+        tally.head(200);
+        tally.commit();
+        tally.seen(&metered::seen(Some(metered::usage(90, 25)), 100));
+        tally.end(Outcome::Truncated, None);
+        Err::<Response<Full<Bytes>>, Fault>(FaultKind::Truncated.into())
+    });
+    MeterLayer::new(ledger).layer(breaks).oneshot(request).await.unwrap_err();
+    id
+}
+
 /// A call whose attempts are announced, and that is never settled.
 async fn abandoned(ledger: impl Ledger, attempts: u32) -> GenerationId {
     let request = metered::call(false);

@@ -24,6 +24,7 @@ pub use self::{error::JournalError, shipper::Shipper};
 use self::{folder::Folder, read::Portion, refusals::Refusals, writer::Writer};
 use super::Position;
 use crate::{
+    dialect::Usage,
     fault::{Fault, FaultKind},
     meter::{Intended, Ledger, Record},
 };
@@ -236,8 +237,10 @@ impl Ledger for Journal {
     }
 
     fn settle(&self, record: Record) {
-        // What was sent to a provider is written, always.
-        if record.success || !record.attempts.is_empty() {
+        // What was sent to a provider is written, always. Attempts are noted by the layer that retries, which a stack may
+        // leave out.
+        let used = record.usage.counts != Usage::default() || record.cost_nanos > 0;
+        if record.success || used || !record.attempts.is_empty() {
             return self.write(&record);
         }
         // While nothing can be written, everybody is refused: those records must not take the room of calls that ran.
