@@ -55,7 +55,8 @@ where
                 *this.ended = true;
                 let fault = Fault::from(error.into());
                 let Some((dialect, id)) = this.told else { return Err(fault) };
-                let mut event = BytesMut::new();
+                // What came may have stopped inside a line. A blank line more does no harm.
+                let mut event = BytesMut::from("\n\n");
                 dialect.encode_fault_event(&fault, id.as_str(), &mut event);
                 Ok(Frame::data(event.freeze()))
             })
