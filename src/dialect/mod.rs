@@ -55,6 +55,9 @@ use self::{
 };
 use crate::fault::{Detail, Fault};
 
+/// The members of a request that are the gateway's own: no dialect has them, and they go to no provider.
+pub(crate) const GATEWAY_MEMBERS: [&str; 5] = ["provider", "models", "session_id", "usage", "meta"];
+
 /// Every dialect. Adding one is a folder and a line here.
 pub static ALL: &[&dyn Dialect] = &[&anthropic::AnthropicMessages, &openai_chat::OpenAiChat];
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     dialect::{
-        Dialect,
+        Dialect, GATEWAY_MEMBERS,
         scan::{MAX_DEPTH, Members, ScanError},
     },
     fault::{Detail, Fault, FaultKind},
@@ -34,8 +34,6 @@ pub(super) struct Control {
 
 /// Members of the dialects that the gateway acts on.
 const SHARED: &[&str] = &["model", "stream", "stream_options"];
-/// Members that are the gateway's own.
-const OWN: &[&str] = &["provider", "models", "session_id", "usage", "meta"];
 
 const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const X_GATEWAY_FIDELITY: HeaderName = HeaderName::from_static("x-gateway-fidelity");
@@ -59,7 +57,7 @@ pub(super) fn read(
     own: bool,
 ) -> Result<Control, Fault> {
     let members = Members::scan(body).map_err(|error| unreadable(body, error))?;
-    let repeated = members.repeated(body, SHARED).or_else(|| if own { members.repeated(body, OWN) } else { None });
+    let repeated = members.repeated(body, SHARED).or_else(|| if own { members.repeated(body, &GATEWAY_MEMBERS) } else { None });
     if let Some(name) = repeated {
         return Err(Fault::invalid(format!("/{name}"), "is there more than once"));
     }

@@ -38,7 +38,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    AnswerOptions, Decoder, Dialect, Edits, Encoder, Exchange, Loss, Losses, Pipe, Stamp, Target,
+    AnswerOptions, Decoder, Dialect, Edits, Encoder, Exchange, GATEWAY_MEMBERS, Loss, Losses, Pipe, Stamp, Target,
     conversation::{Answer, Request},
     grammar::Grammar,
     json,
@@ -51,9 +51,6 @@ const NAME: &str = "anthropic-messages";
 
 /// Who signs the thinking in this dialect's answers.
 const ISSUER: &str = "anthropic";
-
-/// Top-level members that are the gateway's own and go no further.
-const OWN_MEMBERS: [&str; 5] = ["provider", "models", "session_id", "usage", "meta"];
 
 /// The Anthropic Messages API.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +87,7 @@ impl Dialect for AnthropicMessages {
         let mut model = BytesMut::new();
         json::string(&mut model, target.model);
         edits.set(body, members, "model", model);
-        for name in OWN_MEMBERS {
+        for name in GATEWAY_MEMBERS {
             edits.remove(body, members, name);
         }
     }

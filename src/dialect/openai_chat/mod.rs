@@ -26,7 +26,7 @@ mod decode;
 mod decoder;
 mod encode;
 mod encoder;
-mod error;
+pub(in crate::dialect) mod error;
 mod finish;
 mod grammar;
 mod losses;
@@ -55,9 +55,6 @@ pub struct OpenAiChat;
 
 /// The dialect's name.
 const NAME: &str = "openai-chat";
-
-/// Members of a request that are the gateway's own: they go to nobody.
-const GATEWAY_MEMBERS: &[&str] = &["provider", "models", "session_id", "usage", "meta"];
 
 impl Dialect for OpenAiChat {
     fn name(&self) -> &'static str {

@@ -2,9 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::GATEWAY_MEMBERS;
 use crate::dialect::{
-    Capabilities, Edits, LengthMember, Target, json,
+    Capabilities, Edits, GATEWAY_MEMBERS, LengthMember, Target, json,
     scan::{self, Member, Members},
 };
 

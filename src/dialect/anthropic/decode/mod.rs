@@ -2,10 +2,10 @@
 
 mod content;
 
-use super::{NAME, OWN_MEMBERS, losses, request};
+use super::{NAME, losses, request};
 use crate::{
     dialect::{
-        Losses, Place,
+        GATEWAY_MEMBERS, Losses, Place,
         conversation::{CacheMarker, Effort, Instruction, OutputFormat, ReasoningConfig, Request, Role, Tool, ToolChoice, ToolKind, Turn},
         wire::{self, Raw, Str, StrOr, Unknown},
     },
@@ -31,7 +31,7 @@ struct Reader<'l> {
 
 impl Reader<'_> {
     fn request<'a>(&mut self, params: request::MessageCreateParams<'a>) -> Request<'a> {
-        for (name, _) in params.unknown.iter().filter(|(name, _)| !OWN_MEMBERS.contains(&&**name)) {
+        for (name, _) in params.unknown.iter().filter(|(name, _)| !GATEWAY_MEMBERS.contains(&&**name)) {
             self.losses.report_at(&losses::MEMBER, pointer(Place::ROOT, name));
         }
         let mut request = Request {

@@ -2,9 +2,10 @@
 
 use super::{Reader, pointer};
 use crate::dialect::{
+    GATEWAY_MEMBERS,
     conversation::{Effort, OutputFormat, ReasoningConfig, Request},
     openai_chat::{
-        GATEWAY_MEMBERS, losses,
+        losses,
         request::{ChatCompletionRequest, ResponseFormat},
     },
     wire::{StrOr, Unknown},
