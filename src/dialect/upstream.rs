@@ -60,13 +60,16 @@ pub(crate) fn scrubbed(text: &str) -> Cow<'_, str> {
     while let Some(start) = text[at..].find(is_token_char).map(|offset| at + offset) {
         let end = text[start..].find(|c| !is_token_char(c)).map_or(text.len(), |offset| start + offset);
         let token = &text[start..end];
-        if is_secret(token) || (after_bearer && token.len() >= 8) {
+        let escape = escape_before(&text[..start], token);
+        let secret = if after_bearer && token.len() >= 8 { Some(0) } else { beginnings(token, escape).find(|&at| is_secret(&token[at..])) };
+        if let Some(at) = secret {
+            // What belongs to an escape stays, or JSON would not be JSON any more.
             let clean = clean.get_or_insert_with(|| String::with_capacity(text.len()));
-            clean.push_str(&text[copied..start]);
+            clean.push_str(&text[copied..start + at.max(escape)]);
             clean.push_str("<redacted>");
             copied = end;
         }
-        after_bearer = token.eq_ignore_ascii_case("bearer");
+        after_bearer = beginnings(token, escape).any(|at| token[at..].eq_ignore_ascii_case("bearer"));
         at = end;
     }
     match clean {
@@ -81,6 +84,22 @@ pub(crate) fn scrubbed(text: &str) -> Cow<'_, str> {
 /// Keys are shown masked, so `*` and `.` are part of them.
 fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*' | '.' | '+' | '/' | '=')
+}
+
+/// How much of `token` belongs to the JSON escape that `before` ends inside: `n` of `\n`, `u0022` of `\u0022`.
+fn escape_before(before: &str, token: &str) -> usize {
+    match token.as_bytes() {
+        _ if !before.ends_with('\\') => 0,
+        [b'u', digits @ ..] if digits.get(..4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) => 5,
+        [b'b' | b'f' | b'n' | b'r' | b't' | b'/', ..] => 1,
+        _ => 0,
+    }
+}
+
+/// Where in `token` a secret may begin: at its start, behind an escape, behind what joins a secret to its name or path.
+fn beginnings(token: &str, escape: usize) -> impl Iterator<Item = usize> {
+    let joints = token.bytes().enumerate().filter(|(_, byte)| matches!(byte, b'=' | b'/')).map(|(at, _)| at + 1);
+    [0, escape].into_iter().chain(joints)
 }
 
 fn is_secret(token: &str) -> bool {
@@ -102,6 +121,26 @@ mod tests {
         assert_eq!(scrubbed("Bearer abcdefgh12345, org-AbCdEf123"), "Bearer <redacted>, <redacted>");
         assert_eq!(scrubbed("{\"key\":\"xai-0123456789\"}"), "{\"key\":\"<redacted>\"}");
         assert!(matches!(scrubbed("a risk-free ask, keys: sk-"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn keys_are_found_behind_what_joins_them() {
+        for (said, clean) in [
+            ("GET /v1/models?key=AIzaSyA0123456789&alt=sse", "GET /v1/models?key=<redacted>&alt=sse"),
+            ("api_key=sk-abcdef0123 was refused", "api_key=<redacted> was refused"),
+            ("key:sk-abcdef0123", "key:<redacted>"),
+            ("https://x.example/sk-abcdef0123/v1", "https://x.example/<redacted>"),
+            (r"said:\nsk-proj-abcdef0123", r"said:\n<redacted>"),
+            (r"said:\\nsk-proj-abcdef0123", r"said:\\n<redacted>"),
+            (r"said:\u0022sk-proj-abcdef0123\u0022", r"said:\u0022<redacted>\u0022"),
+            (r"said:\/sk-proj-abcdef0123", r"said:\/<redacted>"),
+            (r"\nBearer\tabcdefgh12345", r"\nBearer\t<redacted>"),
+            (r"\r8_abcdef0123", r"\r<redacted>"),
+            (r"\u00e9", r"\u00e9"),
+            (r"\u00", r"\u00"),
+        ] {
+            assert_eq!(scrubbed(said), clean, "{said}");
+        }
     }
 
     #[test]
