@@ -40,9 +40,31 @@ fn with_notes_only_the_additions_differ() {
     assert_eq!(end, Ok(End::Complete));
     let expected = all()
         .replace(r#""output_tokens":1}} }"#, r#""output_tokens":1},"provider":"claude-shop","native_response_id":"msg_1"} }"#)
-        .replace(r#""unknown" : 1.50 } }"#, r#""unknown" : 1.50 ,"cost":{"total_nanos":17}} }"#);
+        .replace(r#""unknown" : 1.50 } }"#, r#""unknown" : 1.50,"cost":{"total_nanos":17} } }"#);
     assert_eq!(out, expected);
     assert_eq!(grammar(&out), Ok(()));
+}
+
+#[test]
+fn what_is_no_object_gains_nothing() {
+    let text = sse(&[r#"{"type":"message_start","message":null}"#, r#"{"type":"message_delta","delta":{},"usage":null}"#]);
+    assert_eq!(piped(&mut *relay(noted()), &text).0, text);
+    let body = r#"{"id":"msg_1","content":[],"stop_reason":"end_turn","usage":null}"#;
+    let parts = relay(noted()).whole(&Bytes::from_static(body.as_bytes()), &mut Seen::default()).unwrap().concat();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&parts).unwrap()["usage"], serde_json::Value::Null);
+}
+
+#[test]
+fn no_member_comes_twice() {
+    let start = START.replace(r#""role""#, r#""provider":"other","native_response_id":"other","role""#);
+    let end = END.replace(r#""output_tokens":7"#, r#""cost":0,"output_tokens":7"#);
+    let (out, _, _) = piped(&mut *relay(noted()), &sse(&[&start, TEXT, DELTA, CLOSE, &end, STOP]));
+    assert!(out.contains(r#""provider":"claude-shop","native_response_id":"msg_1","role""#), "{out}");
+    assert!(out.contains(r#"{"cost":{"total_nanos":17},"output_tokens":7"#), "{out}");
+    let body = r#"{"id":"msg_1","provider":"other","content":[],"stop_reason":"end_turn","usage":{"cost":0}}"#;
+    let parts = relay(noted()).whole(&Bytes::from_static(body.as_bytes()), &mut Seen::default()).unwrap().concat();
+    let body = String::from_utf8(parts).unwrap();
+    assert_eq!((body.matches(r#""provider""#).count(), body.matches(r#""cost""#).count()), (1, 1), "{body}");
 }
 
 #[test]

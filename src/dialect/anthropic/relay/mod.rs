@@ -6,14 +6,9 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 use self::watch::{Observed, Watch};
-use super::answer;
 use crate::{
     dialect::{
-        AnswerOptions, Edits, End, Losses, Pipe, Seen, Stamp, StreamError,
-        frame::Frame,
-        json::Object,
-        scan::{Member, Members},
-        steady::Steady,
+        AnswerOptions, Edits, End, Losses, Notes, Pipe, Seen, Stamp, StreamError, Usage, frame::Frame, json, scan::Members, steady::Steady,
     },
     fault::Fault,
 };
@@ -39,35 +34,36 @@ impl MessageRelay {
     }
 
     fn event(&mut self, data: &str, frame: &Frame<'_>, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
-        let members = scan(data.as_bytes())?;
+        let body = data.as_bytes();
+        let members = scan(body)?;
         let Self { options, watch, .. } = self;
         let notes = options.notes.as_deref();
-        let (object, additions) = match watch.event(frame.event, data, &members, seen) {
+        let mut edits = Edits::default();
+        match watch.event(frame.event, data, &members, seen) {
             Observed::Error => return Ok(()),
-            Observed::Stop => {
-                self.ended = true;
-                (None, None)
-            }
+            Observed::Stop => self.ended = true,
             Observed::Start(message) => {
-                (Some(message), notes.map(|_| additions(|object| answer::notes(notes, seen.id.as_deref(), object))))
-            }
-            Observed::Usage(usage) => {
-                let used = seen.usage.unwrap_or_default();
-                (Some(usage), notes.filter(|_| options.rich_usage).map(|_| additions(|object| answer::cost(notes, &used, object))))
-            }
-            Observed::Other => (None, None),
-        };
-        match (object, additions) {
-            (Some(object), Some(additions)) if !additions.is_empty() => splice(data, &object, &additions, frame, out),
-            _ => {
-                out.extend_from_slice(frame.raw);
-                if let (true, Some(words)) = (self.steady.is_willing(), watch::words(data.as_bytes(), &members))
-                    && let Some(start) = memmem::find(frame.raw, data.as_bytes())
-                {
-                    let at = start + words.start..start + words.end;
-                    self.steady.learn(frame.raw, at.clone(), frame.raw, at);
+                if let Some(notes) = notes {
+                    name(notes, seen.id.as_deref(), body, &Members::of(body, &message.value), &mut edits);
                 }
             }
+            Observed::Usage(usage) => {
+                if let Some(notes) = notes.filter(|_| options.rich_usage) {
+                    cost(notes, &seen.usage.unwrap_or_default(), body, &Members::of(body, &usage.value), &mut edits);
+                }
+            }
+            Observed::Other => {}
+        }
+        if !edits.is_empty() {
+            splice(data, edits, frame, out);
+            return Ok(());
+        }
+        out.extend_from_slice(frame.raw);
+        if let (true, Some(words)) = (self.steady.is_willing(), watch::words(body, &members))
+            && let Some(start) = memmem::find(frame.raw, body)
+        {
+            let at = start + words.start..start + words.end;
+            self.steady.learn(frame.raw, at.clone(), frame.raw, at);
         }
         Ok(())
     }
@@ -123,21 +119,13 @@ impl Pipe for MessageRelay {
         }
         let mut edits = Edits::default();
         if let Some(notes) = &self.options.notes {
+            name(notes.as_ref(), seen.id.as_deref(), body, &members, &mut edits);
             let mut value = BytesMut::new();
-            crate::dialect::json::string(&mut value, notes.provider());
-            edits.append(&members, "provider", &value);
-            if let Some(id) = members.find(body, "id") {
-                edits.append(&members, "native_response_id", id.text(body));
-            }
-            value.clear();
             if notes.meta(seen, &mut value) {
-                edits.append(&members, "meta", &value);
+                edits.set(body, &members, "meta", &value);
             }
-            value.clear();
-            if let (true, Some(used), Some(usage)) = (self.options.rich_usage, seen.usage, usage)
-                && notes.cost(&used, &mut value)
-            {
-                edits.append(&Members::of(body, &usage.value), "cost", &value);
+            if let (true, Some(used), Some(usage)) = (self.options.rich_usage, seen.usage, usage) {
+                cost(notes.as_ref(), &used, body, &Members::of(body, &usage.value), &mut edits);
             }
         }
         Ok(edits.apply(body).into_vec())
@@ -152,16 +140,33 @@ fn scan(data: &[u8]) -> Result<Members, StreamError> {
     Members::scan(data).map_err(|error| StreamError::malformed(error.to_string()))
 }
 
-/// Writes `frame` with `additions` at the end of the object at `at`.
-fn splice(data: &str, at: &Member, additions: &[u8], frame: &Frame<'_>, out: &mut BytesMut) {
-    let members = Members::of(data.as_bytes(), &at.value);
-    let (head, tail) = data.split_at_checked(members.end()).unwrap_or((data, ""));
-    let comma: &[u8] = if members.is_empty() { b"" } else { b"," };
-    let spliced = [head.as_bytes(), comma, additions, tail.as_bytes()];
+/// Names the provider, and its id of the answer, in a message. What a gateway behind us wrote there gives way.
+fn name(notes: &dyn Notes, id: Option<&str>, body: &[u8], message: &Members, edits: &mut Edits) {
+    let mut value = BytesMut::new();
+    json::string(&mut value, notes.provider());
+    edits.set(body, message, "provider", &value);
+    if let Some(id) = id {
+        value.clear();
+        json::string(&mut value, id);
+        edits.set(body, message, "native_response_id", &value);
+    }
+}
+
+/// Tells the cost of `used` in `usage`, if there is one to tell.
+fn cost(notes: &dyn Notes, used: &Usage, body: &[u8], usage: &Members, edits: &mut Edits) {
+    let mut value = BytesMut::new();
+    if notes.cost(used, &mut value) {
+        edits.set(body, usage, "cost", &value);
+    }
+}
+
+/// Writes `frame` with its datum edited.
+fn splice(data: &str, edits: Edits, frame: &Frame<'_>, out: &mut BytesMut) {
+    let parts = edits.apply(&Bytes::copy_from_slice(data.as_bytes()));
     match memmem::find(frame.raw, data.as_bytes()) {
         Some(start) => {
             out.extend_from_slice(&frame.raw[..start]);
-            spliced.iter().for_each(|part| out.extend_from_slice(part));
+            parts.iter().for_each(|part| out.extend_from_slice(part));
             out.extend_from_slice(&frame.raw[start + data.len()..]);
         }
         // The datum came in several lines, which JSON does not mind in one.
@@ -169,18 +174,8 @@ fn splice(data: &str, at: &Member, additions: &[u8], frame: &Frame<'_>, out: &mu
             out.extend_from_slice(b"event: ");
             out.extend_from_slice(frame.event.as_bytes());
             out.extend_from_slice(b"\ndata: ");
-            out.extend(spliced.iter().flat_map(|part| part.iter()).filter(|byte| **byte != b'\n'));
+            out.extend(parts.iter().flat_map(|part| part.iter()).filter(|byte| **byte != b'\n'));
             out.extend_from_slice(b"\n\n");
         }
     }
-}
-
-/// An object's members without its braces.
-fn additions(write: impl FnOnce(&mut Object<'_>)) -> Bytes {
-    let mut text = BytesMut::new();
-    let mut object = Object::begin(&mut text);
-    write(&mut object);
-    object.end();
-    let text = text.freeze();
-    text.slice(1..text.len() - 1)
 }

@@ -49,7 +49,7 @@ impl Watch {
         let kind = members.find(body, "type").map_or(name, |kind| plain(kind.text(body)));
         match kind {
             "message_start" => {
-                let Some(message) = members.find(body, "message") else { return Observed::Other };
+                let Some(message) = object(body, members, "message") else { return Observed::Other };
                 self.message(body, &Members::of(body, &message.value), seen);
                 return Observed::Start(message.clone());
             }
@@ -67,7 +67,7 @@ impl Watch {
                 if let Some(delta) = members.find(body, "delta") {
                     stop_reason(body, &Members::of(body, &delta.value), seen);
                 }
-                if let Some(usage) = members.find(body, "usage") {
+                if let Some(usage) = object(body, members, "usage") {
                     self.usage(usage.text(body), seen);
                     return Observed::Usage(usage.clone());
                 }
@@ -102,7 +102,7 @@ impl Watch {
             return Err(StreamError::malformed("a message without a stop_reason"));
         }
         seen.ended = true;
-        Ok(members.find(body, "usage").cloned())
+        Ok(object(body, members, "usage").cloned())
     }
 
     fn message(&mut self, body: &[u8], members: &Members, seen: &mut Seen) {
@@ -151,6 +151,11 @@ fn stop_reason(body: &[u8], members: &Members, seen: &mut Seen) {
         seen.finish_reason = Some(reason);
         seen.finished = true;
     }
+}
+
+/// A member that is an object: only into one can something be added.
+fn object<'m>(body: &[u8], members: &'m Members, name: &str) -> Option<&'m Member> {
+    members.find(body, name).filter(|member| member.bytes(body).starts_with(b"{"))
 }
 
 /// A string member, unescaped.
