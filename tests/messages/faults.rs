@@ -111,7 +111,12 @@ fn er_01_an_overload_is_a_529() {
 fn a_refusal_of_the_callers_request_keeps_the_providers_words() {
     let body = encoded(&decoded(413, &error("request_too_large", "too big")));
     assert_eq!(body["error"], serde_json::json!({"type": "request_too_large", "message": "too big"}));
-    // Another dialect's type is not one of this API's.
+    let said = r#"{"type":"invalid_request_error","message":"no","details":{"error_code":"x"}}"#;
+    let body = encoded(&decoded(400, &format!(r#"{{"type":"error","error":{said}}}"#)));
+    assert_eq!(body["error"].to_string(), serde_json::from_str::<serde_json::Value>(said).unwrap().to_string());
+    // Another dialect's object is not forwarded, nor its type, if it is not one of this API's.
+    let openai = decoded(400, r#"{"error":{"type":"invalid_request_error","message":"no","param":"x","code":null}}"#);
+    assert_eq!(encoded(&openai)["error"], serde_json::json!({"type": "invalid_request_error", "message": "no"}));
     let foreign = decoded(422, r#"{"error":{"type":"weird","message":"no"}}"#);
     assert_eq!(encoded(&foreign)["error"], serde_json::json!({"type": "invalid_request_error", "message": "no"}));
 }

@@ -141,13 +141,17 @@ pub fn encode_event(fault: &Fault, generation_id: &str, out: &mut BytesMut) {
 fn members(fault: &Fault, generation_id: &str, body: &mut Object<'_>) {
     let verdict = fault.verdict();
     let message = fault.to_string();
-    // A refusal of the caller's own request keeps the provider's word for it, if it is one of the API's.
-    let theirs =
-        fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. })).and_then(|upstream| upstream.kind.as_deref());
-    let kind = theirs.filter(|kind| TYPES.iter().any(|(name, _)| name == kind)).unwrap_or(verdict.anthropic_type);
-    let mut error = body.object("error");
-    error.str("type", kind).str("message", &message);
-    error.end();
+    // A refusal of the caller's own request keeps the provider's words for it, or its kind, if they are this API's.
+    let theirs = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
+    if let Some(raw) = theirs.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw)) {
+        // Line breaks between its members would end an event.
+        body.key("error").extend(raw.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    } else {
+        let kind = theirs.and_then(|upstream| upstream.kind.as_deref()).filter(|kind| is_type(kind)).unwrap_or(verdict.anthropic_type);
+        let mut error = body.object("error");
+        error.str("type", kind).str("message", &message);
+        error.end();
+    }
     body.str("request_id", generation_id)
         .str("generation_id", generation_id)
         .number("status_code", status(fault).as_u16().into())
@@ -178,6 +182,20 @@ fn members(fault: &Fault, generation_id: &str, body: &mut Object<'_>) {
         object.end();
     }
     details.end();
+}
+
+fn is_type(kind: &str) -> bool {
+    TYPES.iter().any(|(name, _)| *name == kind)
+}
+
+/// The provider's error object, if it is of this API's shape. OpenAI's has a type of the same names, and a code.
+fn spoken(raw: &Bytes) -> Option<&str> {
+    const LARGEST: usize = 16 * 1024;
+    let text = std::str::from_utf8(raw).ok().filter(|text| text.len() <= LARGEST)?;
+    let object: ErrorObject<'_> = wire::read(text).ok()?;
+    let ours = object.kind.as_deref().is_some_and(is_type) && object.message.is_some();
+    let foreign = object.unknown.iter().any(|(name, _)| matches!(&**name, "code" | "param"));
+    (ours && !foreign).then_some(text)
 }
 
 /// The beginning of a provider's words, scrubbed.

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use crate::{
     dialect::{
         json::{self, Array, Object},
+        scan::Members,
         upstream::{kind_of, request_id, retry_after, scrubbed},
         wire::{Raw, Str, Unknown, wire},
     },
@@ -68,7 +69,7 @@ pub(super) fn decode(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> F
 }
 
 /// Reads what a provider says about its failure, in a body or in a stream. Nothing of it is a secret afterwards.
-pub(super) fn upstream(text: &str, status: Option<u16>) -> UpstreamError {
+pub(in crate::dialect) fn upstream(text: &str, status: Option<u16>) -> UpstreamError {
     let text = text.trim();
     let (object, envelope) = innermost(text);
     let Some(envelope) = envelope else {
@@ -223,11 +224,13 @@ fn write_error(body: &mut Object<'_>, fault: &Fault) {
     error.end();
 }
 
-/// The provider's object, if it is one that this API's clients can read.
+/// The provider's object, if it is of this API's shape: a message, and a code or a parameter, `null` maybe.
 fn spoken(raw: &Bytes) -> Option<&str> {
     let text = std::str::from_utf8(raw).ok()?;
     let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
-    envelope.message.filter(|message| message.get().starts_with('"')).map(|_| text)
+    let speaks = envelope.message.is_some_and(|message| message.get().starts_with('"'));
+    let members = Members::scan(raw).ok()?;
+    (speaks && ["code", "param"].iter().any(|name| members.find(raw, name).is_some())).then_some(text)
 }
 
 fn nullable(object: &mut Object<'_>, name: &str, text: Option<&str>) {
