@@ -5,14 +5,12 @@
 //!
 //! Source: OpenAI API reference, "Embeddings", "Moderations", "Images".
 
-use std::ops::Range;
-
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    AnswerOptions, Dialect, Edits, End, Losses, Pipe, Seen, Stamp, StreamError, Target, Usage,
+    AnswerOptions, Dialect, Edits, End, GATEWAY_MEMBERS, Losses, Pipe, Seen, Stamp, StreamError, Target, Usage,
     frame::Frame,
-    json,
+    json, openai_chat,
     scan::{Members, elements},
     wire::{self, Number, wire},
 };
@@ -29,9 +27,6 @@ pub enum Operation {
     Moderations,
 }
 
-/// The gateway's own members of a request.
-const OWN: [&str; 5] = ["provider", "models", "session_id", "usage", "meta"];
-
 /// The edits that make a caller's request a provider's: the model's name, our own members.
 pub fn patch_request(body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
     let mut model = BytesMut::new();
@@ -39,7 +34,7 @@ pub fn patch_request(body: &[u8], members: &Members, target: &Target<'_>, edits:
     if let Some(member) = members.find(body, "model") {
         edits.value(member, model);
     }
-    for name in OWN {
+    for name in GATEWAY_MEMBERS {
         edits.remove(body, members, name);
     }
 }
@@ -61,15 +56,26 @@ wire! {
         /// Both.
         pub total_tokens: Number<'a> = "total_tokens",
     }
+}
 
-    /// An error object.
-    pub struct ErrorObject<'a> {
-        /// What is wrong.
-        pub message: wire::Str<'a> = "message",
-        /// Its type.
-        pub kind: wire::Str<'a> = "type",
-        /// Its code.
-        pub code: wire::Str<'a> = "code",
+impl OperationUsage<'_> {
+    /// Whether there is a count in it.
+    fn tells(&self) -> bool {
+        [&self.prompt_tokens, &self.input_tokens, &self.output_tokens].into_iter().any(Option::is_some)
+    }
+}
+
+/// The event that brings an image of a stream.
+const IMAGE: &str = "\"image_generation.completed\"";
+/// The events before it, which bring drafts.
+const DRAFT: &str = "\"image_generation.partial_image\"";
+
+/// Whether an event brings something whole, and so counts. An event without a known type does if it tells a usage.
+fn is_whole(text: &[u8], members: &Members) -> bool {
+    match members.find(text, "type").map(|kind| kind.text(text)) {
+        Some(IMAGE) => true,
+        Some(DRAFT) => false,
+        _ => members.find(text, "usage").is_some_and(|usage| usage.bytes(text).starts_with(b"{")),
     }
 }
 
@@ -91,22 +97,28 @@ impl Relay {
         seen.id = string("id").or(seen.id.take());
         seen.model = string("model").or(seen.model.take());
         let told = members.find(text, "usage").and_then(|usage| wire::read::<Option<OperationUsage<'_>>>(usage.text(text)).ok()).flatten();
+        let told = told.filter(OperationUsage::tells);
         let images = match (self.operation, members.find(text, "data")) {
             (Operation::Images, Some(data)) => elements(text, &data.value).count() as u64,
             (Operation::Images, None) => 1,
             _ => 0,
         };
         let count = |number: Option<Number<'_>>| number.and_then(Number::count).unwrap_or(0);
-        let usage = told.unwrap_or_default();
-        let mut usage = Usage {
-            input: count(usage.prompt_tokens.or(usage.input_tokens)),
-            output: count(usage.output_tokens),
-            images,
-            requests: u64::from(self.operation == Operation::Moderations),
-            ..Usage::default()
-        };
-        usage.clamp();
-        seen.usage = Some(usage);
+        // Images and requests are counted here; of tokens nothing is known but what the provider tells.
+        if told.is_some() || matches!(self.operation, Operation::Images | Operation::Moderations) {
+            let told = told.unwrap_or_default();
+            // Each image of a stream tells its own.
+            let before = seen.usage.unwrap_or_default();
+            let mut usage = Usage {
+                input: before.input.saturating_add(count(told.prompt_tokens.or(told.input_tokens))),
+                output: before.output.saturating_add(count(told.output_tokens)),
+                images: before.images.saturating_add(images),
+                requests: u64::from(self.operation == Operation::Moderations),
+                ..before
+            };
+            usage.clamp();
+            seen.usage = Some(usage);
+        }
         seen.content = true;
         seen.finished = true;
     }
@@ -125,24 +137,24 @@ impl Relay {
             json::string(out, notes.provider());
             true
         }) {
-            edits.append(members, "provider", provider);
+            edits.set(text, members, "provider", provider);
         }
-        if let (Some(id), false) = (&seen.id, members.find(text, "native_response_id").is_some())
+        if let Some(id) = &seen.id
             && let Some(id) = take(&mut |out| {
                 json::string(out, id);
                 true
             })
         {
-            edits.append(members, "native_response_id", id);
+            edits.set(text, members, "native_response_id", id);
         }
         if let (Some(usage), Some(member), true) = (&seen.usage, members.find(text, "usage"), self.options.rich_usage) {
             let object = Members::of(text, &member.value);
             if let (false, Some(cost)) = (object.is_empty(), take(&mut |out| notes.cost(usage, out))) {
-                edits.append(&object, "cost", cost);
+                edits.set(text, &object, "cost", cost);
             }
         }
         if let Some(meta) = take(&mut |out| notes.meta(seen, out)) {
-            edits.append(members, "meta", meta);
+            edits.set(text, members, "meta", meta);
         }
         edits
     }
@@ -160,8 +172,7 @@ impl Pipe for Relay {
                     return Ok(());
                 }
                 seen.content = true;
-                // Partial images come before the one that tells what it took.
-                if members.find(text, "usage").is_some() {
+                if is_whole(text, &members) {
                     self.read(text, &members, seen);
                 }
             } else {
@@ -198,20 +209,83 @@ impl Pipe for Relay {
 
 /// The error that an object with a 200 status tells, if it does.
 fn error_of(text: &[u8], members: &Members) -> Option<UpstreamError> {
-    let member = members.find(text, "error")?;
-    let range: Range<usize> = member.value.clone();
-    let value = member.text(text);
-    if value == "null" {
-        return None;
+    members.find(text, "error").filter(|error| error.bytes(text) != b"null")?;
+    Some(openai_chat::error::upstream(&String::from_utf8_lossy(text), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{Notes, openai_chat::OpenAiChat};
+
+    #[derive(Debug)]
+    struct Noted;
+
+    impl Notes for Noted {
+        fn provider(&self) -> &str {
+            "one"
+        }
+
+        fn cost(&self, _: &Usage, out: &mut BytesMut) -> bool {
+            out.extend_from_slice(b"0.5");
+            true
+        }
+
+        fn meta(&self, _: &Seen, _: &mut BytesMut) -> bool {
+            false
+        }
     }
-    let error = wire::read::<ErrorObject<'_>>(value).unwrap_or_default();
-    let own = |text: Option<wire::Str<'_>>| text.map(|text| text.0.into_owned());
-    Some(UpstreamError {
-        status: Some(502),
-        kind: own(error.kind),
-        code: own(error.code),
-        message: own(error.message).unwrap_or_else(|| "the provider failed".to_owned()),
-        raw: text.get(range).map(Bytes::copy_from_slice),
-        ..UpstreamError::default()
-    })
+
+    fn pipe(operation: Operation) -> Box<dyn Pipe> {
+        let options = AnswerOptions { rich_usage: true, notes: Some(std::sync::Arc::new(Noted)), ..AnswerOptions::default() };
+        relay(operation, &OpenAiChat, Stamp::default(), options)
+    }
+
+    fn whole(operation: Operation, body: &'static str) -> (String, Seen) {
+        let mut seen = Seen::default();
+        let parts = pipe(operation).whole(&Bytes::from_static(body.as_bytes()), &mut seen).unwrap();
+        (String::from_utf8(parts.concat()).unwrap(), seen)
+    }
+
+    #[test]
+    fn a_usage_is_only_reported_by_the_provider() {
+        for body in [r#"{"data":[]}"#, r#"{"data":[],"usage":null}"#, r#"{"data":[],"usage":{}}"#] {
+            assert_eq!(whole(Operation::Embeddings, body).1.usage, None, "{body}");
+        }
+        let told = whole(Operation::Embeddings, r#"{"data":[],"usage":{"prompt_tokens":7,"total_tokens":7}}"#).1.usage;
+        assert_eq!(told, Some(Usage { input: 7, ..Usage::default() }));
+        assert_eq!(whole(Operation::Images, r#"{"data":[{},{}]}"#).1.usage, Some(Usage { images: 2, ..Usage::default() }));
+        assert_eq!(whole(Operation::Moderations, "{}").1.usage, Some(Usage { requests: 1, ..Usage::default() }));
+    }
+
+    #[test]
+    fn what_a_gateway_behind_us_wrote_gives_way() {
+        let body = r#"{"id":"a","provider":"two","native_response_id":"b","usage":{"prompt_tokens":1,"cost":9}}"#;
+        let ours = r#"{"id":"a","provider":"one","native_response_id":"a","usage":{"prompt_tokens":1,"cost":0.5}}"#;
+        assert_eq!(whole(Operation::Embeddings, body).0, ours);
+    }
+
+    #[test]
+    fn each_image_of_a_stream_counts() {
+        let (mut pipe, mut seen) = (pipe(Operation::Images), Seen::default());
+        let mut event = |data: &str| {
+            let raw = format!("data: {data}\n\n");
+            let frame = Frame { event: "", data: Some(data.into()), raw: raw.as_bytes() };
+            pipe.frame(&frame, &mut BytesMut::new(), &mut seen).unwrap();
+            (seen.finished, seen.usage)
+        };
+        assert_eq!(event(r#"{"type":"image_generation.partial_image","usage":null}"#), (false, None));
+        let one = Usage { images: 1, ..Usage::default() };
+        assert_eq!(event(r#"{"type":"image_generation.completed"}"#), (true, Some(one)));
+        let two = Usage { input: 3, output: 5, images: 2, ..Usage::default() };
+        assert_eq!(event(r#"{"type":"image_generation.completed","usage":{"input_tokens":3,"output_tokens":5}}"#), (true, Some(two)));
+    }
+
+    #[test]
+    fn f052_a_key_in_an_error_goes_no_further() {
+        let mut seen = Seen::default();
+        let body = r#"{"error":{"message":"bad key sk-abcdefgh0123","code":"x"}}"#;
+        pipe(Operation::Embeddings).whole(&Bytes::from_static(body.as_bytes()), &mut seen).unwrap();
+        assert!(!format!("{:?}", seen.error.unwrap()).contains("abcdefgh"));
+    }
 }
