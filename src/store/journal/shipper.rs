@@ -57,7 +57,7 @@ impl Shipper {
         Self(Arc::new(Shared { journal, store: Arc::new(store), shipped: Mutex::new(None), failing: AtomicBool::new(false) }))
     }
 
-    /// Ships what is settled, and deletes the segments that are not needed any more.
+    /// Ships what is settled by now, and deletes the segments that are not needed any more.
     ///
     /// # Errors
     /// The disk or the store failed: what was not shipped is, the next time.
@@ -71,7 +71,9 @@ impl Shipper {
             None => store.position(journal.id()).await?.filter(|position| *position <= journal.end()).unwrap_or_default(),
         };
         *shipped = Some(from);
-        while from < journal.end() {
+        // Under load more comes all the time: following it would be a transaction for every few records, without end.
+        let end = journal.end();
+        while from < end {
             let reader = journal.clone();
             let portion = spawn_blocking(move || reader.portion(from)).await??;
             if !portion.records.is_empty() {
