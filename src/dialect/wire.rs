@@ -120,7 +120,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for StrOr<'a, T> {
 
 /// Declares a wire object: each member an `Option`, and `unknown` for all others.
 ///
-/// ```ignore
+/// ```text
 /// wire! {
 ///     /// A function that the model may call.
 ///     pub struct Function<'a> {
