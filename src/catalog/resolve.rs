@@ -61,7 +61,7 @@ pub struct Resolution {
 pub enum Suffix {
     /// `:cheap`: the cheapest target first.
     Cheap,
-    /// `:fast`: the fastest target first.
+    /// `:fast`: the fastest target first. Taken off the name; no order by speed is built yet, so it changes none.
     Fast,
     /// `:free`: only targets that cost nothing.
     Free,

@@ -23,7 +23,7 @@ pub struct Preferences {
     pub require_parameters: bool,
     /// Models to try after the one asked for.
     pub models: Vec<String>,
-    /// The session this call belongs to.
+    /// The session this call belongs to. Read and kept for a host's own layers and strategies; ours do not act on it yet.
     pub session_id: Option<String>,
     /// How losses are treated.
     pub fidelity: Option<Fidelity>,
