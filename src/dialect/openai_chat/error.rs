@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use smallvec::SmallVec;
 
 use crate::{
     dialect::{
         json::{self, Array, Object},
         scan::Members,
+        splice::Edits,
         upstream::{kind_of, request_id, retry_after, scrubbed},
         wire::{Raw, Str, Unknown, wire},
     },
@@ -206,10 +208,10 @@ pub(super) fn encode_event(fault: &Fault, generation_id: &str, out: &mut BytesMu
 /// The `error` member: the provider's own where it refused the caller's request, else ours.
 fn write_error(body: &mut Object<'_>, fault: &Fault) {
     let upstream = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
-    if let Some(raw) = upstream.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw)) {
+    if let Some(parts) = upstream.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw, fault.verdict().openai_type)) {
         let out = body.key("error");
         // Line breaks between its members would end an event.
-        out.extend(raw.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+        out.extend(parts.iter().flatten().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
         return;
     }
     let mut error = body.object("error");
@@ -224,13 +226,22 @@ fn write_error(body: &mut Object<'_>, fault: &Fault) {
     error.end();
 }
 
-/// The provider's object, if it is of this API's shape: a message, and a code or a parameter, `null` maybe.
-fn spoken(raw: &Bytes) -> Option<&str> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
-    let speaks = envelope.message.is_some_and(|message| message.get().starts_with('"'));
+/// The provider's object, if it is of this API's shape: a message, and a code or a parameter, `null` maybe. Some servers
+/// leave the type out, which clients want: then it is `kind`.
+fn spoken(raw: &Bytes, kind: &str) -> Option<SmallVec<[Bytes; 8]>> {
+    let envelope: Envelope<'_> = serde_json::from_slice(raw).ok()?;
+    let text = |value: Raw<'_>| value.get().starts_with('"');
     let members = Members::scan(raw).ok()?;
-    (speaks && ["code", "param"].iter().any(|name| members.find(raw, name).is_some())).then_some(text)
+    if !envelope.message.is_some_and(text) || !["code", "param"].iter().any(|name| members.find(raw, name).is_some()) {
+        return None;
+    }
+    let mut edits = Edits::default();
+    if !envelope.kind.is_some_and(text) {
+        let mut quoted = BytesMut::new();
+        json::string(&mut quoted, kind);
+        edits.set(raw, &members, "type", quoted);
+    }
+    Some(edits.apply(raw))
 }
 
 fn nullable(object: &mut Object<'_>, name: &str, text: Option<&str>) {
