@@ -48,8 +48,9 @@ impl ChoiceState {
 
     /// Takes the choice's next piece, or all of it.
     pub(super) fn take<'c>(&mut self, choice: Choice<'c>, told: &mut Told, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
+        let whole = choice.delta.is_none();
         if let Some(message) = choice.delta.or(choice.message.map(|message| *message)) {
-            self.message(message, told, sink)?;
+            self.message(message, whole, told, sink)?;
         }
         if let Some(Logprobs { content, refusal, .. }) = choice.logprobs {
             self.logprobs(content, false, sink)?;
@@ -62,7 +63,8 @@ impl ChoiceState {
         }
     }
 
-    fn message<'c>(&mut self, message: Message<'c>, told: &mut Told, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
+    /// Takes a message, `whole` or a piece of one.
+    fn message<'c>(&mut self, message: Message<'c>, whole: bool, told: &mut Told, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
         let details = message.reasoning_details.unwrap_or_default();
         let plain = message.reasoning_content.or(message.reasoning).map(|text| text.0);
         self.reasoning(plain, details, told, sink)?;
@@ -79,10 +81,10 @@ impl ChoiceState {
             self.grow(Prose::Refusal, refusal.0, told, sink)?;
         }
         if let Some(function) = message.function_call {
-            self.call(ToolCall { function: Some(*function), ..ToolCall::default() }, told, sink)?;
+            self.call(ToolCall { function: Some(*function), ..ToolCall::default() }, whole, told, sink)?;
         }
         for call in message.tool_calls.unwrap_or_default() {
-            self.call(call, told, sink)?;
+            self.call(call, whole, told, sink)?;
         }
         unknown(message.unknown, sink);
         Ok(())
@@ -178,9 +180,11 @@ impl ChoiceState {
         }
     }
 
-    fn call<'c>(&mut self, call: ToolCall<'c>, told: &mut Told, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
+    fn call<'c>(&mut self, call: ToolCall<'c>, whole: bool, told: &mut Told, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
         self.ensure_unfinished()?;
-        let at = ToolCallState::find(&self.calls, &call).unwrap_or_else(|| {
+        // Only a stream tells a call in pieces. In a whole message each is one of its own, even if two bear the same id.
+        let begun = if whole { None } else { ToolCallState::find(&self.calls, &call) };
+        let at = begun.unwrap_or_else(|| {
             self.calls.push(ToolCallState::new(super::number(call.index)));
             self.calls.len() - 1
         });
