@@ -115,9 +115,10 @@ impl Members {
         self.list.iter()
     }
 
-    /// The first member called `name`, however its letters are escaped. `body` is what was scanned.
+    /// The member called `name`, however its letters are escaped; of several the last, as nearly all parsers read it.
+    /// `body` is what was scanned.
     pub fn find(&self, body: &[u8], name: &str) -> Option<&Member> {
-        self.list.iter().find(|member| member.is(body, name))
+        self.list.iter().rfind(|member| member.is(body, name))
     }
 
     /// The first of `names` that two members have.

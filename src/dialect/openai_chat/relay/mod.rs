@@ -109,15 +109,21 @@ impl ChatRelay {
     fn splice(&mut self, frame: &Frame<'_>, data: &str, members: &Members, usage: Option<&Member>, out: &mut BytesMut) {
         let first = !std::mem::replace(&mut self.begun, true);
         let body = data.as_bytes();
+        // What is there twice is changed in both places: parsers disagree on which one counts.
+        let twice = members.repeated(body, &["id", "usage"]).is_some();
         let Some(notes) = &self.options.notes else {
             match usage {
-                Some(usage) => write(frame, data, out, |out| cut(body, 0..body.len(), members, usage, out)),
+                Some(usage) if !twice => write(frame, data, out, |out| cut(body, 0..body.len(), members, usage, out)),
+                Some(_) => {
+                    let mut edits = Edits::default();
+                    edits.remove(body, members, "usage");
+                    edited(frame, data, edits, out);
+                }
                 None => out.extend_from_slice(frame.raw),
             }
             return;
         };
-        let id = members.find(body, "id");
-        match (id, first) {
+        match (members.find(body, "id"), first || twice) {
             // The steady case: nothing is allocated.
             (Some(id), false) => write(frame, data, out, |out| {
                 // Which of the two comes first is the provider's choice.
@@ -135,14 +141,13 @@ impl ChatRelay {
             _ => {
                 let mut edits = Edits::default();
                 edits.set(body, members, "id", &self.id);
-                if let Some(usage) = usage {
-                    edits.cut(members, usage);
+                if usage.is_some() {
+                    edits.remove(body, members, "usage");
                 }
                 if first {
                     edits.set(body, members, "provider", quoted(notes.provider()));
                 }
-                let whole = Bytes::copy_from_slice(body);
-                write(frame, data, out, |out| edits.apply(&whole).iter().for_each(|part| out.extend_from_slice(part)));
+                edited(frame, data, edits, out);
             }
         }
     }
@@ -245,6 +250,12 @@ fn quoted(text: &str) -> BytesMut {
     let mut quoted = BytesMut::with_capacity(text.len() + 2);
     json::string(&mut quoted, text);
     quoted
+}
+
+/// Forwards a frame with its payload edited.
+fn edited(frame: &Frame<'_>, data: &str, edits: Edits, out: &mut BytesMut) {
+    let whole = Bytes::copy_from_slice(data.as_bytes());
+    write(frame, data, out, |out| edits.apply(&whole).iter().for_each(|part| out.extend_from_slice(part)));
 }
 
 /// Forwards a frame with another payload, its other lines as they came.
