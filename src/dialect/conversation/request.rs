@@ -199,6 +199,13 @@ pub struct Media<'a> {
     pub source: MediaSource<'a>,
 }
 
+impl Media<'_> {
+    /// The media type without its parameters.
+    pub fn essence(&self) -> Option<&str> {
+        self.media_type.as_deref()?.split(';').next().map(str::trim_ascii_end)
+    }
+}
+
 /// Where a medium's bytes are.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -71,6 +71,9 @@ impl Reader<'_> {
             return None;
         };
         self.unnamed(&source.unknown, place.field("source"));
+        if source.media_type.as_deref().is_some_and(|kind| !is_media_type(kind)) {
+            self.wrong(place.field("source/media_type"), "expected a media type");
+        }
         let (member, made): (_, fn(_) -> MediaSource<'a>) = match source.kind.as_deref() {
             Some("base64") => (source.data, MediaSource::Base64),
             Some("text") => (source.data, MediaSource::Text),
@@ -133,6 +136,11 @@ impl Reader<'_> {
         };
         Some(Block { kind, cache: self.cache(block.cache_control, place), place })
     }
+}
+
+/// Whether `text` is a type, a slash and what may stand behind them in a `data:` URL.
+fn is_media_type(text: &str) -> bool {
+    text.contains('/') && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'"' | b'#'))
 }
 
 /// A block that only this dialect knows, with everything in it.

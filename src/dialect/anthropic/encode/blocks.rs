@@ -121,7 +121,7 @@ impl Writer<'_, '_, '_> {
     fn image(&mut self, media: &Media<'_>, place: Place, cache: Option<&CacheMarker<'_>>, content: &mut Array<'_>) {
         if let MediaSource::Base64(data) = &media.source {
             // What the bytes say counts: the API compares, and refuses a wrong label.
-            let said = media.media_type.as_deref().map(|said| if said == "image/jpg" { "image/jpeg" } else { said });
+            let said = media.essence().map(|said| if said == "image/jpg" { "image/jpeg" } else { said });
             let media_type = media::sniff(data).or(said);
             return match media_type {
                 Some("application/pdf") => self.document(media, About::default(), place, cache, content),
@@ -147,7 +147,7 @@ impl Writer<'_, '_, '_> {
         let mut object = content.object();
         object.str("type", "document");
         match &media.source {
-            MediaSource::Base64(data) => match media::sniff(data).or(media.media_type.as_deref()) {
+            MediaSource::Base64(data) => match media::sniff(data).or(media.essence()) {
                 Some("application/pdf") => base64_source("application/pdf", data, &mut object),
                 Some(media_type) if media_type.starts_with("text/") => match text_of(data) {
                     Some(text) => text_source(&text, &mut object),

@@ -121,10 +121,9 @@ fn located(url: Cow<'_, str>) -> Media<'_> {
     }
 }
 
-/// The media type and the base64 data of a `data:` URL.
+/// The media type, with its parameters, and the base64 data of a `data:` URL.
 fn data_url(url: &str) -> Option<(Option<&str>, &str)> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     let kind = head.strip_suffix(";base64")?;
-    let kind = kind.split(';').next().unwrap_or_default();
     Some(((!kind.is_empty()).then_some(kind), data))
 }
