@@ -143,6 +143,16 @@ pub fn escaped(out: &mut BytesMut, value: &str) {
     }
 }
 
+/// Writes JSON text on one line, as an event stream needs it: line breaks, which can only stand where white space can,
+/// become blanks.
+pub fn line(out: &mut BytesMut, text: &str) {
+    let start = out.len();
+    out.put_slice(text.as_bytes());
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
+        out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    }
+}
+
 /// Writes a number.
 pub fn number(out: &mut BytesMut, value: u64) {
     out.put_slice(itoa::Buffer::new().format(value).as_bytes());

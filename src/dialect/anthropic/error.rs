@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use super::encoder::frames;
 use crate::{
     dialect::{
-        json::Object,
+        json::{self, Object},
         upstream::{kind_of, request_id, retry_after, scrubbed},
         wire::{self, Raw, Str, wire},
     },
@@ -145,7 +145,7 @@ fn members(fault: &Fault, generation_id: &str, body: &mut Object<'_>) {
     let theirs = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
     if let Some(raw) = theirs.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw)) {
         // Line breaks between its members would end an event.
-        body.key("error").extend(raw.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+        json::line(body.key("error"), raw);
     } else {
         let kind = theirs.and_then(|upstream| upstream.kind.as_deref()).filter(|kind| is_type(kind)).unwrap_or(verdict.anthropic_type);
         let mut error = body.object("error");

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{NAME, losses};
 use crate::dialect::{
     Losses,
-    json::Array,
+    json::{self, Array},
     wire::{Str, wire},
 };
 
@@ -26,7 +26,7 @@ wire! {
 /// Writes a citation of the characters `span` of the content.
 pub(super) fn write(list: &mut Array<'_>, dialect: &str, raw: &str, span: Range<u64>, losses: &mut Losses) {
     if dialect == NAME {
-        list.item().extend_from_slice(raw.as_bytes());
+        json::line(list.item(), raw);
         return;
     }
     losses.report_at(&losses::ANSWER_CITATION, "/citations".to_owned());

@@ -348,9 +348,11 @@ impl Head {
     fn logprobs(&mut self, index: u32, refusal: bool, elements: &str, out: &mut BytesMut) {
         self.open_choice(index, out);
         let (before, after) = if refusal { ("{\"content\":null,\"refusal\":[", "]}") } else { ("{\"content\":[", "],\"refusal\":null}") };
-        for part in ["\"delta\":{},\"logprobs\":", before, elements, after, ",\"finish_reason\":null}]}\n\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        out.extend_from_slice(b"\"delta\":{},\"logprobs\":");
+        out.extend_from_slice(before.as_bytes());
+        json::line(out, elements);
+        out.extend_from_slice(after.as_bytes());
+        out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
     }
 }
 

@@ -30,7 +30,7 @@ pub fn content_block_start(index: u32, kind: &Kind, out: &mut BytesMut) {
     event("content_block_start", out, |event| {
         event.number("index", index.into());
         if let Kind::Server { raw } = kind {
-            event.raw("content_block", raw);
+            json::line(event.key("content_block"), raw);
             return;
         }
         let mut block = event.object("content_block");
@@ -73,7 +73,7 @@ pub fn signature(index: u32, signature: &str, out: &mut BytesMut) {
 
 /// A text's citation.
 pub fn citation(index: u32, citation: &str, out: &mut BytesMut) {
-    block_delta(index, "citations_delta", out, |delta| _ = delta.raw("citation", citation));
+    block_delta(index, "citations_delta", out, |delta| json::line(delta.key("citation"), citation));
 }
 
 /// A block is complete.
