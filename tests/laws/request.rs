@@ -68,8 +68,9 @@ fn written(provider: &'static dyn Dialect, target: &Target<'_>, out: &[u8]) {
     let second = again(provider, target, text);
     let third = again(provider, target, &second);
     assert_eq!(second, third, "{} does not settle: {text}", provider.name());
-    // Neighbours may have become one message, a file have got a name: but nothing is said less or in another order.
-    let (before, after) = (said(text), said(&second));
+    // Neighbours may have become one message, a file have got a name: but nothing is said less or in another order. What
+    // is only carried may be JSON and yet no Unicode text (`\ud800`): that cannot be compared.
+    let (Some(before), Some(after)) = (said(text), said(&second)) else { return };
     let mut rest = after.iter();
     assert!(
         before.iter().all(|said| rest.any(|other| other == said)),
@@ -88,8 +89,9 @@ fn again(provider: &'static dyn Dialect, target: &Target<'_>, text: &str) -> Str
     String::from_utf8(out.to_vec()).expect("JSON")
 }
 
-/// All that a request says, in order: its strings and numbers, but the words that only make up its frame.
-fn said(text: &str) -> Vec<String> {
+/// All that a request says, in order: its strings and numbers, but the words that only make up its frame. `None` if it is
+/// beyond [`Value`].
+fn said(text: &str) -> Option<Vec<String>> {
     fn collect(value: &Value, said: &mut Vec<String>) {
         match value {
             Value::Array(list) => list.iter().for_each(|value| collect(value, said)),
@@ -103,8 +105,8 @@ fn said(text: &str) -> Vec<String> {
         }
     }
     let mut list = Vec::new();
-    collect(&serde_json::from_str(text).expect("scanned"), &mut list);
-    list
+    collect(&serde_json::from_str(text).ok()?, &mut list);
+    Some(list)
 }
 
 /// A patched request is the caller's own but for the model and the members that a patch may touch.
