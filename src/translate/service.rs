@@ -111,10 +111,8 @@ impl Exchange {
         if !parts.status.is_success() {
             return Err(refusal(self.dialect, &parts, body, total).await);
         }
-        if let Some(encoding) = parts.headers.get(header::CONTENT_ENCODING)
-            && encoding != "identity"
-        {
-            // None was asked for.
+        if is_packed(&parts.headers) {
+            // That was not asked for.
             return Err(foreign("a content encoding"));
         }
         let streamed = media_type(&parts.headers).is_some_and(|media| media.eq_ignore_ascii_case(b"text/event-stream"));
@@ -219,8 +217,11 @@ where
         // Never followed: it may lead anywhere.
         return foreign("a redirection");
     }
-    // What came of it is what can be told.
-    let (body, _) = whole::collect(body, LONGEST_REFUSAL, total.min(deadline(PATIENCE)), PATIENCE).await;
+    // What came of it is what can be told; what is packed has no words.
+    let (body, _) = match is_packed(&parts.headers) {
+        true => (Bytes::new(), Ok(())),
+        false => whole::collect(body, LONGEST_REFUSAL, total.min(deadline(PATIENCE)), PATIENCE).await,
+    };
     dialect.decode_fault(parts.status, &parts.headers, &body).at(Phase::BeforeCommit)
 }
 
@@ -249,6 +250,10 @@ fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losses; 2], head
     write_millis(&mut timing, with);
     headers.extend(head::text(timing).map(|value| (head::SERVER_TIMING, value)));
     head::tell_losses(losses, headers);
+}
+
+fn is_packed(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
