@@ -132,7 +132,8 @@ impl Walk {
         let drawn = ceiling.mul_f64(jitter.clamp(0.0, 1.0));
         match fault.retry_after() {
             Some(told) if told > policy.max_retry_after => None,
-            Some(told) => Some(told.max(drawn)),
+            // All who were told to wait would else come back at the same moment.
+            Some(told) => Some(told.saturating_add(drawn)),
             None => Some(drawn),
         }
     }
