@@ -216,7 +216,10 @@ fn write_error(body: &mut Object<'_>, fault: &Fault) {
     }
     let mut error = body.object("error");
     error.str("message", &fault.to_string());
-    error.str("type", upstream.and_then(|upstream| upstream.kind.as_deref()).unwrap_or(fault.verdict().openai_type));
+    let verdict = fault.verdict();
+    // The word that Messages has for it is none of this API's.
+    let theirs = upstream.and_then(|upstream| upstream.kind.as_deref()).filter(|kind| *kind != verdict.anthropic_type);
+    error.str("type", theirs.unwrap_or(verdict.openai_type));
     nullable(&mut error, "code", fault.error_code());
     let param = match fault.kind() {
         FaultKind::UnknownModel { .. } => Some("model".to_owned()),
