@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use portcullis::{
     auth::{AuthLayer, CachedKeys, MemoryKeys, Pepper},
     catalog::{Catalog, ModelEntry, Preset, TargetEntry},
+    gateway::Gateway,
     meter::{MemoryLedger, MeterLayer},
     normalize::NormalizeLayer,
     retry::{RetryLayer, RetryPolicy},
@@ -21,7 +22,8 @@ use tower::{
     BoxError, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, load_shed::LoadShedLayer, service_fn, timeout::TimeoutLayer,
 };
 use tower_http::{
-    map_request_body::MapRequestBodyLayer, map_response_body::MapResponseBodyLayer, set_header::SetResponseHeaderLayer, trace::TraceLayer,
+    compression::CompressionLayer, map_request_body::MapRequestBodyLayer, map_response_body::MapResponseBodyLayer,
+    set_header::SetResponseHeaderLayer, trace::TraceLayer,
 };
 
 fn catalog() -> Catalog {
@@ -122,4 +124,19 @@ async fn a_shed_load_is_told_as_overload() {
 fn f086_layers_out_of_order_do_not_compile() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/order/*.rs");
+}
+
+/// A layer that packs answers holds back what it packs: streams must not look like something to pack.
+#[tokio::test]
+async fn tr_12_a_layer_that_packs_answers_leaves_streams_alone() {
+    let long = "word ".repeat(2_000);
+    for (stream, encoding) in [(false, Some("gzip")), (true, None)] {
+        let (gateway, _driver) = Gateway::builder(catalog()).open().unmetered().build(Transport::local());
+        let service = ServiceBuilder::new().layer(CompressionLayer::new()).service(gateway);
+        let body = format!(r#"{{"model":"demo/echo","stream":{stream},"messages":[{{"role":"user","content":"{long}"}}]}}"#);
+        let request = Request::post("/v1/chat/completions").header("content-type", "application/json").header("accept-encoding", "gzip");
+        let response = service.oneshot(request.body(Full::<Bytes>::from(body)).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers().get("content-encoding").map(|value| value.to_str().unwrap()), encoding);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use portcullis::{catalog::Timeouts, stage::Outcome, translate::TranslateLayer};
+use portcullis::{catalog::Timeouts, meter::UsageSource, stage::Outcome, translate::TranslateLayer};
 use support::{
     answers::*,
     script::Script,
@@ -250,4 +250,170 @@ async fn unknown_and_unbuilt_routes_are_told_in_the_callers_words() {
     let answer = stack.ask(MESSAGES, messages("nobody", false)).await;
     assert_eq!((answer.status.as_u16(), answer.json()["error"]["type"].as_str()), (404, Some("not_found_error")));
     assert_eq!(stack.record().fault, Some("model_not_found"));
+}
+
+#[tokio::test]
+async fn as_12_an_error_that_opens_a_stream_is_an_http_error() {
+    let stack = Stack::start().await;
+    for _ in 0..3 {
+        stack.anthropic.play(Script::sse([anthropic_error_event("overloaded_error", "Overloaded")]));
+    }
+    let answer = stack.ask(CHAT, chat("claude", true)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (503, "application/json"), "{}", answer.text());
+    assert_eq!(answer.json()["error"]["type"], "overloaded_error");
+    assert_eq!((stack.record().attempts.len(), stack.record().success), (3, false));
+}
+
+#[tokio::test]
+async fn er_01_an_overload_is_one_for_both_kinds_of_client() {
+    let stack = Stack::start().await;
+    for (path, body, status) in [(CHAT, chat("claude", false), 503), (MESSAGES, messages("claude", false), 529)] {
+        for _ in 0..3 {
+            stack.anthropic.play(Script::json(529, anthropic_error("overloaded_error", "Overloaded")));
+        }
+        let answer = stack.ask(path, body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (status, ""), "{}", answer.text());
+        assert_eq!((&answer.json()["error"]["type"], &answer.json()["reason"]), (&"overloaded_error".into(), &"overloaded".into()));
+        assert_eq!(answer.json()["attempts"].as_array().unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn er_03_a_mistake_in_a_streamed_request_is_told_like_any_other() {
+    let stack = Stack::start().await;
+    for stream in [false, true] {
+        stack.anthropic.play(Script::json(400, anthropic_error("invalid_request_error", "top_k: too small")));
+        let answer = stack.ask(CHAT, chat("claude", stream)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (400, "application/json"), "{}", answer.text());
+        assert_eq!(answer.json()["error"]["message"], "top_k: too small");
+    }
+}
+
+/// A limit inside a stream: before content it is an attempt that failed, after it the end of the answer.
+#[tokio::test]
+async fn er_04_er_05_what_was_shown_is_never_begun_again() {
+    let stack = Stack::start().await;
+    let [head, content, ..] = &openai_events(&["Hi"])[..] else { panic!("a stream has events") };
+    stack.openai.play(Script::sse([head.clone(), content.clone(), openai_error_event("rate_limit_error", "slow down")]));
+    let answer = stack.ask(CHAT, chat("both", true)).await;
+    assert!(answer.text().contains("Hi") && answer.text().contains("rate_limit_error"), "{}", answer.text());
+    assert!(!answer.text().contains("[DONE]"), "{}", answer.text());
+    assert_eq!((stack.openai.received().len(), stack.anthropic.received().len()), (1, 0), "nobody else is asked");
+    let record = stack.record();
+    assert_eq!((record.outcome, record.success, record.fault), (Outcome::Failed, false, Some("rate_limited")));
+}
+
+#[tokio::test]
+async fn er_17_what_ended_in_an_error_is_no_success() {
+    for (error, fault) in [("overloaded_error", "overloaded"), ("api_error", "upstream_status"), ("rate_limit_error", "rate_limited")] {
+        let stack = Stack::start().await;
+        let mut events = anthropic_events(&["Hi"])[..3].to_vec();
+        events.push(anthropic_error_event(error, "no luck"));
+        stack.anthropic.play(Script::sse(events));
+        let answer = stack.ask(CHAT, chat("claude", true)).await;
+        assert!(answer.text().contains("Hi") && answer.text().contains("\"error\""), "{}", answer.text());
+        assert!(!answer.text().contains(r#""finish_reason":""#) && !answer.text().contains("[DONE]"), "{}", answer.text());
+        let record = stack.record();
+        assert_eq!((record.outcome, record.success, record.fault), (Outcome::Failed, false, Some(fault)));
+        assert_eq!(record.attempts[0].fault, Some(fault));
+    }
+}
+
+#[tokio::test]
+async fn us_03_streamed_or_whole_costs_the_same() {
+    let cached = r#""input_tokens":3,"cache_read_input_tokens":20000,"cache_creation_input_tokens":1500"#;
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::json(200, anthropic_answer("Hi").replace(r#""input_tokens":3"#, cached)));
+    stack.anthropic.play(Script::sse(anthropic_events(&["Hi"]).iter().map(|event| event.replace(r#""input_tokens":3"#, cached))));
+    stack.ask(CHAT, chat("claude", false)).await;
+    stack.ask(CHAT, chat("claude", true)).await;
+    let [whole, streamed] = &stack.ledger.records()[..] else { panic!("two records") };
+    assert_eq!(whole.usage.counts, streamed.usage.counts);
+    assert_eq!((whole.usage.counts.cache_read, whole.usage.counts.cache_write_5m), (20_000, 1_500));
+    assert_eq!((whole.cost_nanos, &whole.pricing_lines), (streamed.cost_nanos, &streamed.pricing_lines));
+    assert!(whole.cost_nanos > 0);
+}
+
+#[tokio::test]
+async fn us_29_who_leaves_before_a_whole_answer_is_billed_once() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::stall());
+    let request = Request::post(CHAT).header("content-type", "application/json");
+    let waiting = tokio::spawn(stack.gateway.clone().oneshot(request.body(Full::new(Bytes::from(chat("claude", false)))).unwrap()));
+    stack.anthropic.until(|counts| counts.stalled == 1).await;
+    waiting.abort();
+    // The provider need not finish what nobody will read.
+    stack.anthropic.until(|counts| counts.abandoned == 1).await;
+    let _ = waiting.await;
+    let record = stack.record();
+    assert_eq!((record.outcome, record.usage.source), (Outcome::Cancelled, UsageSource::Estimated));
+    assert!(record.cost_nanos > 0);
+}
+
+#[tokio::test]
+async fn us_34_three_attempts_are_one_call() {
+    let stack = Stack::start().await;
+    let down = || Script::json(500, openai_error("server_error", "no luck"));
+    stack.openai.play(down()).play(down()).play(Script::json(200, openai_answer("Hi")));
+    let answer = stack.ask(CHAT, chat("gpt", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "3"), "{}", answer.text());
+    let record = stack.record();
+    assert_eq!(record.request_id.as_str(), answer.header("x-request-id"));
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [Some(500), Some(500), Some(200)]);
+    assert!(record.success);
+}
+
+#[tokio::test]
+async fn us_35_every_record_of_a_stream_has_an_id_of_its_own() {
+    let stack = Stack::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        stack.openai.play(Script::sse(openai_events(&["Hi"])));
+        let body = chat("gpt", true).replace("\"stream\"", r#""stream_options":{"include_usage":true},"stream""#);
+        let answer = stack.ask(CHAT, body).await;
+        assert!(answer.text().contains(&format!(r#""id":"{}""#, answer.header("x-request-id"))), "{}", answer.text());
+        ids.push(answer.header("x-request-id").to_owned());
+    }
+    let records = stack.ledger.records();
+    assert_eq!(records.iter().map(|record| record.request_id.as_str()).collect::<Vec<_>>(), ids);
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2] && ids.iter().all(|id| id.starts_with("G-")));
+}
+
+/// None was asked for. What is sent all the same is not looked into, and not taken for an answer without usage.
+#[tokio::test]
+async fn us_36_an_answer_in_packed_bytes_is_refused() {
+    let stack = Stack::start().await;
+    stack.openai.play(Script::json(200, openai_answer("Hi")).with_header("content-encoding", "gzip"));
+    stack.anthropic.play(Script::sse(anthropic_events(&["Hi"])));
+    let request = Request::post(CHAT).header("content-type", "application/json").header("accept-encoding", "gzip, br");
+    let answer = Answer::read(stack.request(request, chat("both", false).replace("false", "true")).await).await;
+    assert_eq!(stack.openai.received()[0].header("accept-encoding"), None);
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "3"), "{}", answer.text());
+    assert_eq!(stack.record().attempts[0].fault, Some("protocol"));
+}
+
+/// An error that came packed is told without its words, and without an encoding.
+#[tokio::test]
+async fn tr_10_an_error_in_other_words_has_no_encoding() {
+    let stack = Stack::start().await;
+    let packed = "\u{1f}\u{8b}\u{8}\u{0}\u{0}packed";
+    stack.anthropic.play(Script::json(400, packed).with_header("content-encoding", "gzip"));
+    let answer = stack.ask(CHAT, chat("claude", false)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (400, ""));
+    assert!(!answer.text().contains("packed") && !answer.json()["error"]["message"].as_str().unwrap().is_empty(), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn tr_11_an_answer_in_other_words_has_its_own_length() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::json(200, anthropic_answer("Hi")));
+    for body in [stack.send(CHAT, chat("claude", false)).await, {
+        stack.anthropic.play(Script::sse(anthropic_events(&["Hi"])));
+        stack.send(CHAT, chat("claude", true)).await
+    }] {
+        assert!(!body.headers().contains_key("content-length"), "{:?}", body.headers());
+        let promised = http_body::Body::size_hint(body.body()).exact();
+        let answer = Answer::read(body).await;
+        assert!(promised.is_none_or(|length| length == answer.body.len() as u64), "{promised:?} and {}", answer.body.len());
+    }
 }

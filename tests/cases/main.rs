@@ -1,21 +1,25 @@
-//! What must not hurt a gateway, as a list, and which tests show that it does not.
+//! What a gateway must get right, as two lists, and which tests show that it does.
 //!
-//! A test names its cases: `f021_...`, or `f025_f032_...`. A case that no test can name so, since it is a property of
-//! many inputs or of a file, names its tests here.
+//! `faults` lists what must not hurt it, `facts` what peers got wrong between two dialects. A test, or a fixture's
+//! folder, bears the ids of its cases: `f021_...`, `f025_f032_...`, `as_05_...`. A case that no test can bear so names its
+//! tests in the list. `cargo nextest run --test cases --no-capture` prints who shows what.
+
+mod facts;
+mod faults;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// How a case is covered.
-enum Shown {
-    /// By the tests that carry its number.
+pub enum Shown {
+    /// By the tests and fixtures that bear its id.
     Named,
-    /// By these tests.
+    /// By these, and those with its id.
     By(&'static [&'static str]),
-    /// In part: by these tests or those with its number, and this is open.
+    /// In part: by these or those with its id, and this is open.
     Partly(&'static [&'static str], &'static str),
     /// By a check that is no test.
     Outside(&'static str),
@@ -23,175 +27,132 @@ enum Shown {
     Waits(&'static str),
 }
 
-use Shown::{By, Named, Outside, Partly, Waits};
-
-/// Every case, numbered from 1.
-const CASES: &[(&str, Shown)] = &[
-    ("no credential, or one that is too long or no text", Named),
-    ("a credential in another format", Named),
-    ("two credentials that differ", Named),
-    ("hostile text in credentials", Named),
-    ("a key that is changed while it is used", Named),
-    ("an old secret within and after its overlap", Named),
-    ("an inference key at the doors of administration, and the reverse", Named),
-    ("members that nobody may set in a key", Waits("key administration over HTTP")),
-    ("another workspace's records and objects", Partly(&[], "files, batches and jobs are not built")),
-    ("a model outside the scopes, by any of its names", Named),
-    ("the time that a key check takes", Partly(&["wrong_secrets_and_unknown_ids_cost_one_read_too"], "time itself is not measured")),
-    ("guessing keys from one address", Waits("request limits")),
-    ("paths that are spelled another way", Partly(&["below_a_prefix_and_nowhere_else", "the_table"], "raw requests behind the listener")),
-    ("framing that two servers read differently", Waits("a corpus of raw requests, with a proxy in front")),
-    ("upgrades and tunnels", Partly(&["f047_a_redirect_is_an_answer_and_an_upgrade_none"], "the caller's side")),
-    ("a refusal while the body still arrives", Named),
-    (
-        "control characters in headers and names",
-        Partly(&["only_the_listed_headers_go_up", "f010_scopes_hold_on_what_the_name_resolved_to"], "arbitrary bytes"),
-    ),
-    ("too many, too long headers and URIs", Named),
-    ("a slow head", Named),
-    ("a slow body", Named),
-    ("a body past the limit, honest and lying", Named),
-    ("a body announced with `expect`, and refused", Named),
-    ("floods of HTTP/2 frames", Waits("scripts of frames against the listener")),
-    ("too many connections", Named),
-    ("packed request bodies", Named),
-    ("deep nesting", By(&["each_mistake_is_named", "depth_is_counted_from_the_object"])),
-    ("repeated control members, escaped ones too", By(&["each_mistake_is_named"])),
-    ("text that is not UTF-8", Named),
-    ("odd numbers in requests", Partly(&["each_mistake_is_named"], "properties of control members")),
-    ("very many messages, very large parts", Partly(&["large_bodies_never_mix"], "that cost grows with size and no faster is for benches")),
-    ("what is not known to us", By(&["what_is_unknown_passes_as_unknown"])),
-    ("wrong content types", Named),
-    ("what another dialect cannot say", Named),
-    ("a provider that cannot be connected to", Named),
-    ("a resting connection that closes at the race", Named),
-    ("a provider that never answers", Named),
-    ("a provider that falls silent", Named),
-    ("a provider that never ends", Named),
-    ("lines and events without end", By(&["limits_hold_and_errors_stick"])),
-    ("a stream cut anywhere", By(&["framing_does_not_depend_on_cuts", "f041_the_commit_point_does_not_depend_on_cuts"])),
-    ("an error inside a good status", Named),
-    ("an answer that breaks off", Named),
-    ("a page instead of an answer", Named),
-    ("an answer too large, packed, or of another length", Named),
-    ("broken binary frames", Waits("Bedrock")),
-    ("hostile headers of a provider", Named),
-    ("a redirection", Named),
-    ("limits of a provider, with and without a time", Named),
-    ("every provider down", Named),
-    ("everybody at once when a provider returns", Named),
-    ("a provider's refusal of our credential", Named),
-    ("our credential in a provider's words", Named),
-    ("a caller who closes in the middle", Named),
-    ("a caller who never reads", Named),
-    ("a caller who leaves before the head", Named),
-    ("a caller who leaves before the usage", Named),
-    ("a future dropped at every await", Named),
-    ("a panic anywhere", Named),
-    ("a shutdown while streams run", Named),
-    ("a process killed at any moment", Named),
-    ("power lost at any moment", Waits("a file system that forgets what was not synced")),
-    ("a store that is locked, full or gone", Named),
-    ("two processes on one store", Named),
-    ("older, newer and half-made schemas", Named),
-    ("a store that stops answering", Partly(&[], "PostgreSQL")),
-    ("one settlement many times", Named),
-    ("counters that are lost", Waits("Redis")),
-    ("clocks that step", Waits("budget windows")),
-    ("a price that is missing or changes", Named),
-    ("a budget asked for by many at once", Waits("budgets")),
-    ("a reservation that nobody settles", Waits("budgets")),
-    ("the largest cost of a call", Waits("budgets")),
-    ("odd usage", Named),
-    ("one noisy key", Waits("request limits")),
-    ("names that callers make up", Named),
-    ("answers kept for others", Waits("the cache")),
-    ("scripts in names", Waits("the console")),
-    ("forged requests to the console", Waits("the console")),
-    ("a secret shown again", Partly(&[], "the console")),
-    ("questions over a year of records", Waits("analytics")),
-    ("secrets anywhere but where they belong", Named),
-    ("prompts in logs", Named),
-    ("line breaks in logs", Waits("a log format of ours")),
-    ("weak secrets and open doors in a configuration", Named),
-    ("dependencies with known holes", Outside("`deny.toml`, asked before each change")),
-    ("layers in another order", Named),
-    ("a day under load", Waits("a machine of its own")),
-];
+#[test]
+fn every_fault_is_shown_or_says_what_it_waits_for() {
+    let proofs = Proofs::collect();
+    let mut counts = Counts::default();
+    for (at, (case, shown)) in faults::FAULTS.iter().enumerate() {
+        counts.count(&proofs, &format!("f{:03}", at + 1), case, shown);
+    }
+    counts.print("faults");
+    let last = proofs.bearing.keys().filter_map(|id| id.strip_prefix('f')).filter_map(|number| number.parse::<usize>().ok()).max();
+    assert!(last <= Some(faults::FAULTS.len()), "a test bears f{last:?}; the list ends at {}", faults::FAULTS.len());
+}
 
 #[test]
-fn every_case_is_shown_or_says_what_it_waits_for() {
-    let tests = tests();
-    let numbered = numbered(&tests);
-    let mut counts = [0; 3];
-    for (at, (case, shown)) in CASES.iter().enumerate() {
-        let number = at + 1;
-        let named = numbered.contains_key(&number);
-        let all = |names: &[&str]| names.iter().for_each(|name| assert!(tests.contains(*name), "case {number}, {case}: no test `{name}`"));
-        let kind = match shown {
-            Named => {
-                assert!(named, "case {number}, {case}: no test carries its number");
-                0
+fn every_fact_is_shown_or_says_what_it_waits_for() {
+    let proofs = Proofs::collect();
+    let mut counts = Counts::default();
+    for chapter in facts::FACTS {
+        let mut listed: Vec<u32> = chapter.facts.iter().map(|(number, ..)| *number).chain(chapter.vacant.iter().copied()).collect();
+        listed.sort_unstable();
+        let last = u32::try_from(listed.len()).unwrap();
+        assert_eq!(listed, (1..=last).collect::<Vec<_>>(), "{}: numbers without a gap", chapter.prefix);
+        assert!(chapter.facts.is_sorted_by_key(|(number, ..)| *number), "{}: in their order", chapter.prefix);
+        for (number, fact, shown) in chapter.facts {
+            counts.count(&proofs, &format!("{}_{number:02}", chapter.prefix), fact, shown);
+        }
+        for id in proofs.bearing.keys().filter(|id| id.starts_with(&format!("{}_", chapter.prefix))) {
+            let number: u32 = id[3..].parse().unwrap();
+            assert!(chapter.facts.iter().any(|(listed, ..)| *listed == number), "{:?} bear {id}, which is not listed", proofs.bearing[id]);
+        }
+    }
+    counts.print("facts");
+}
+
+/// How many cases are covered, in part, and wait.
+#[derive(Default)]
+struct Counts([usize; 3]);
+
+impl Counts {
+    /// Checks that `shown` is so, and counts it.
+    fn count(&mut self, proofs: &Proofs, id: &str, case: &str, shown: &Shown) {
+        let bearing = proofs.bearing.get(id).map(Vec::as_slice).unwrap_or_default();
+        let all = |names: &[&str]| names.iter().for_each(|name| assert!(proofs.names.contains(*name), "{id}, {case}: no `{name}`"));
+        let (kind, named, note): (_, &[&str], _) = match shown {
+            Shown::Named => {
+                assert!(!bearing.is_empty(), "{id}, {case}: nothing bears its id");
+                (0, &[], "")
             }
-            By(names) => {
-                all(names);
-                0
+            Shown::By(names) => (0, names, ""),
+            Shown::Outside(check) => (0, &[], *check),
+            Shown::Partly(names, open) => {
+                assert!(!bearing.is_empty() || !names.is_empty(), "{id}, {case}: nothing shows a part");
+                (1, names, *open)
             }
-            Outside(check) => {
-                assert!(!check.is_empty());
-                0
-            }
-            Partly(names, open) => {
-                all(names);
-                assert!(named || !names.is_empty(), "case {number}, {case}: nothing shows a part");
-                assert!(!open.is_empty());
-                1
-            }
-            Waits(what) => {
-                assert!(!what.is_empty());
-                // A first test may come before the whole.
-                if named { 1 } else { 2 }
-            }
+            // A first test may come before the whole.
+            Shown::Waits(what) => (if bearing.is_empty() { 2 } else { 1 }, &[], *what),
         };
-        counts[kind] += 1;
+        all(named);
+        assert_eq!(note.is_empty(), matches!(shown, Shown::Named | Shown::By(_)), "{id}, {case}: says what is open");
+        assert!(!matches!(shown, Shown::By(names) if names.is_empty()), "{id}, {case}: by whom?");
+        self.0[kind] += 1;
+        let shows: BTreeSet<&str> = bearing.iter().map(String::as_str).chain(named.iter().copied()).collect();
+        println!("{id} {case}: {}{note}", shows.iter().map(|name| format!("{name} ")).collect::<String>());
     }
-    let [whole, part, waits] = counts;
-    println!("{whole} cases are covered, {part} in part, {waits} wait");
-    let last = numbered.keys().last().copied().unwrap_or_default();
-    assert!(last <= CASES.len(), "a test carries number {last}; the list ends at {}", CASES.len());
+
+    fn print(&self, of: &str) {
+        let [whole, part, waits] = self.0;
+        println!("{of}: {whole} are covered, {part} in part, {waits} wait");
+    }
 }
 
-/// The names of all tests.
-fn tests() -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut names = BTreeSet::new();
-    for folder in ["src", "tests", "benches", "examples"] {
-        collect(&root.join(folder), &mut names);
-    }
-    names
+/// Every test and fixture.
+#[derive(Default)]
+struct Proofs {
+    names: BTreeSet<String>,
+    /// Those that bear an id.
+    bearing: BTreeMap<String, Vec<String>>,
 }
 
-fn collect(folder: &Path, names: &mut BTreeSet<String>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.map(|entry| entry.unwrap().path()) {
-        if path.is_dir() {
-            collect(&path, names);
-        } else if path.extension().is_some_and(|kind| kind == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let functions = text.lines().filter_map(|line| line.trim_start().trim_start_matches("async ").strip_prefix("fn "));
-            names.extend(functions.filter_map(|rest| rest.split_once('(')).map(|(name, _)| name.to_owned()));
+impl Proofs {
+    fn collect() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut proofs = Self::default();
+        for folder in ["src", "tests", "benches", "examples"] {
+            proofs.functions(&root.join(folder));
+        }
+        for cell in entries(&root.join("tests/fixtures")).filter(|path| path.is_dir()) {
+            for case in ["requests", "answers"].iter().flat_map(|kind| entries(&cell.join(kind))) {
+                proofs.add(case.file_name().unwrap().to_str().unwrap());
+            }
+        }
+        proofs
+    }
+
+    fn functions(&mut self, folder: &Path) {
+        for path in entries(folder) {
+            if path.is_dir() {
+                self.functions(&path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let functions = text.lines().filter_map(|line| line.trim_start().trim_start_matches("async ").strip_prefix("fn "));
+                functions.filter_map(|rest| rest.split_once('(')).for_each(|(name, _)| self.add(name));
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str) {
+        self.names.insert(name.to_owned());
+        let mut words = name.split('_');
+        while let Some(word) = words.next() {
+            let id = match (word.strip_prefix('f'), word.len()) {
+                (Some(number), 4) if digits(number) => word.to_owned(),
+                (_, 2) => match words.next() {
+                    Some(number) if number.len() == 2 && digits(number) => format!("{word}_{number}"),
+                    _ => break,
+                },
+                _ => break,
+            };
+            self.bearing.entry(id).or_default().push(name.to_owned());
         }
     }
 }
 
-/// The tests that carry each number.
-fn numbered(tests: &BTreeSet<String>) -> BTreeMap<usize, Vec<&str>> {
-    let mut numbered = BTreeMap::<usize, Vec<&str>>::new();
-    for name in tests {
-        let number = |part: &str| part.strip_prefix('f').filter(|digits| digits.len() == 3)?.parse().ok();
-        for number in name.split('_').map_while(number) {
-            numbered.entry(number).or_default().push(name);
-        }
-    }
-    numbered
+fn digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, StatusCode};
 use portcullis::{
-    dialect::{Dialect, openai_chat::OpenAiChat},
+    dialect::{Dialect, anthropic::AnthropicMessages, openai_chat::OpenAiChat},
     fault::{AttemptFault, Detail, Failure, Fault, FaultKind, Phase, Timeout},
 };
 use serde_json::{Value, json};
@@ -42,10 +42,54 @@ fn er_15_statuses_tell_whose_fault_it_is() {
         (503, &plain, FaultKind::Upstream(Failure::Overloaded)),
         (529, &plain, FaultKind::Upstream(Failure::Overloaded)),
         (302, "", FaultKind::Upstream(Failure::Protocol)),
-        // ER-14: said as it is, not as some other 400.
-        (400, &error("invalid_request_error", "string_above_max_length"), FaultKind::Rejected { status: 400 }),
     ] {
         assert_eq!(*decode(status, &[], body).kind(), kind, "{status} {body}");
+    }
+}
+
+/// Told as it is, and not as some other mistake.
+#[test]
+fn er_14_a_name_that_is_too_long_is_no_full_window() {
+    let said = json!({
+        "message": "Invalid 'tools[0].function.name': string too long. Expected a string with maximum length 64.",
+        "type": "invalid_request_error", "param": "tools[0].function.name", "code": "string_above_max_length",
+    });
+    let fault = decode(400, &[], &json!({"error": said}).to_string());
+    assert_eq!(*fault.kind(), FaultKind::Rejected { status: 400 });
+    assert_eq!(encode(&fault)["error"], said);
+}
+
+/// Between the two chat dialects: status, type, words.
+#[test]
+fn er_15_errors_cross_with_their_words() {
+    for (status, anthropic, openai, told) in [
+        (400, "invalid_request_error", "invalid_request_error", 400),
+        (401, "authentication_error", "provider_error", 502),
+        (403, "permission_error", "provider_error", 502),
+        (404, "not_found_error", "invalid_request_error", 404),
+        (413, "request_too_large", "invalid_request_error", 413),
+        (429, "rate_limit_error", "rate_limit_error", 429),
+        (500, "api_error", "provider_error", 502),
+        (529, "overloaded_error", "overloaded_error", 503),
+    ] {
+        let status_code = StatusCode::from_u16(status).unwrap();
+        let body = json!({"type": "error", "error": {"type": anthropic, "message": "said so"}}).to_string();
+        let fault = AnthropicMessages.decode_fault(status_code, &HeaderMap::new(), &body.into());
+        let body = encode(&fault);
+        assert_eq!((&body["error"]["type"], &body["status_code"]), (&openai.into(), &told.into()), "{anthropic}");
+        assert_eq!(OpenAiChat.fault_status(&fault).as_u16(), told);
+        // Only a mistake of the caller's is told in the provider's words.
+        assert_eq!(body["error"]["message"] == "said so", body["error_origin"] == "user", "{body}");
+
+        let fault =
+            decode(if status == 529 { 503 } else { status }, &[], &json!({"error": {"message": "said so", "type": "t"}}).to_string());
+        let mut out = BytesMut::new();
+        AnthropicMessages.encode_fault(&fault, "G-01", &mut out);
+        let body: Value = serde_json::from_slice(&out).unwrap();
+        let expected = if told == 502 { "api_error" } else { anthropic };
+        assert_eq!(body["error"]["type"], expected, "{body}");
+        assert_eq!(AnthropicMessages.fault_status(&fault).as_u16(), if status == 529 { 529 } else { told });
+        assert_eq!(body["error"]["message"] == "said so", body["error_origin"] == "user", "{body}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use portcullis::{
-    catalog::{Preset, Target, Timeouts},
+    catalog::{Catalog, ModelEntry, Preset, Target, TargetEntry, Timeouts},
     fault::{Detail, Failure, Fault, FaultKind, Timeout},
     retry::{Retry, RetryLayer, RetryPolicy},
     stage::{Attempt, Breaker, Health, Payload, Plan, Routed, Upload},
@@ -282,6 +282,60 @@ async fn f048_a_cooling_target_is_skipped_and_all_cooling_is_a_429() {
     assert!(second.oneshot(routed(&["a", "b"], &Book::default()).await).await.is_ok());
     assert_eq!(names(&log), ["b#1", "a#1"]);
     assert!(health.vitals().iter().all(|target| target.running == 0 && target.failures == 0));
+}
+
+/// A quota belongs to a provider's model, not to the names that it has here; and whoever waited for it does not come back
+/// at the same moment as all others.
+#[tokio::test(start_paused = true)]
+async fn er_08_a_wait_is_kept_by_all_who_share_the_quota() {
+    let catalog = Catalog::builder()
+        .provider(provider(&Preset::OPENAI, "a", Timeouts::default()))
+        .model(ModelEntry::new("one").target(TargetEntry::new("a", "gpt-4o")))
+        .model(ModelEntry::new("two").target(TargetEntry::new("a", "gpt-4o")))
+        .model(ModelEntry::new("other").target(TargetEntry::new("a", "gpt-4o-mini")))
+        .build()
+        .unwrap();
+    let health = Health::new();
+    let ask = async |model: &str, script: Vec<Does>| {
+        let (inner, log) = provider_doing(script);
+        let (parts, call) = call(CHAT, "m", true).await.into_parts();
+        let plan = Plan { targets: catalog.resolve(model).unwrap().model.targets.clone(), fallbacks: true };
+        let answer =
+            RetryLayer::new(at_once()).health(health.clone()).layer(inner).oneshot(Request::from_parts(parts, Routed { call, plan })).await;
+        (names(&log).len(), answer.map(drop).map_err(|fault| (fault.code(), fault.retry_after())))
+    };
+    assert_eq!(ask("one", vec![limited(20)]).await, (1, Err(("rate_limited", Some(secs(20))))));
+    assert_eq!(ask("two", vec![]).await, (0, Err(("rate_limited", Some(secs(20))))), "the same quota by another name");
+    assert_eq!(ask("other", vec![]).await, (1, Ok(())));
+    tokio::time::advance(secs(20)).await;
+    assert_eq!(ask("two", vec![]).await, (1, Ok(())));
+
+    let mut waits = Vec::new();
+    for _ in 0..40 {
+        let (inner, _) = provider_doing([limited(3)]);
+        let start = Instant::now();
+        let policy = RetryPolicy::new().backoff(secs(2), secs(2));
+        assert!(RetryLayer::new(policy).layer(inner).oneshot(routed(&["a"], &Book::default()).await).await.is_ok());
+        waits.push(start.elapsed());
+    }
+    waits.sort();
+    assert!(waits[0] >= secs(3) && waits[39] <= secs(5) && waits[0] + Duration::from_millis(500) < waits[39], "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn er_09_a_callers_mistakes_cool_nothing() {
+    let health = Health::new();
+    for status in [400, 404, 413, 422] {
+        let (inner, log) = provider_doing((0..30).map(|_| fails(FaultKind::Rejected { status })));
+        let retry = RetryLayer::new(at_once()).health(health.clone()).layer(inner);
+        for _ in 0..30 {
+            let fault = retry.clone().oneshot(routed(&["a", "b"], &Book::default()).await).await.unwrap_err();
+            assert_eq!(fault.verdict().status.as_u16(), status);
+        }
+        assert!(names(&log).iter().all(|name| name == "a#1"));
+    }
+    assert_eq!(health.breaker(&targets(&["a"])[0]), Breaker::Closed);
+    assert_eq!(health.vitals()[0].failures, 0);
 }
 
 #[tokio::test(start_paused = true)]

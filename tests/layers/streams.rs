@@ -306,6 +306,37 @@ fn deadlines_hold_on_the_next_runtime_too() {
     }
 }
 
+/// A limit is no failure of the provider's, wherever it is told.
+#[tokio::test(start_paused = true)]
+async fn er_02_a_limit_inside_a_stream_stays_a_limit() {
+    for (target, events, limited) in [
+        (openai(), openai_events(&["Hi"]), openai_error_event("rate_limit_error", "slow down")),
+        (anthropic(), anthropic_events(&["Hi"]), anthropic_error_event("rate_limit_error", "slow down")),
+    ] {
+        let content = events.iter().position(|event| event.contains("Hi")).unwrap() + 1;
+        for shown in [0, content] {
+            let health = Health::new();
+            let book = Book::default();
+            let told = [&events[..shown], std::slice::from_ref(&limited)].concat().concat();
+            let inner = service_fn(move |_: Request<Outgoing>| std::future::ready(Ok::<_, BoxError>(stream(chunks([told.clone()])))));
+            let retry = RetryLayer::new(RetryPolicy::new().attempts(1)).health(health.clone());
+            let service = ServiceBuilder::new().layer(retry).layer(TranslateLayer::new()).service(inner);
+            let (parts, call) = call(CHAT, "m", true).await.into_parts();
+            let plan = Plan { targets: vec![target.clone()], fallbacks: true };
+            let answer = service.oneshot(Request::from_parts(parts, Routed { call: call.with_tally(book.tally()), plan })).await;
+            match answer {
+                Err(fault) => assert_eq!((fault.code(), fault.verdict().status.as_u16(), shown), ("rate_limited", 429, 0)),
+                Ok(answer) => {
+                    let said = text(answer.into_body()).await;
+                    assert!(shown > 0 && said.contains("\"status_code\":429") && said.contains("rate_limit_error"), "{said}");
+                }
+            }
+            assert_eq!(book.end(), (Some("failed"), Some("rate_limited")));
+            assert_eq!((health.vitals()[0].failures, health.vitals()[0].running), (0, 0));
+        }
+    }
+}
+
 /// What breaks behind the commit point is the provider's failure all the same; what the caller does is not.
 #[tokio::test(start_paused = true)]
 async fn f041_f042_health_hears_of_streams_that_break_late() {
