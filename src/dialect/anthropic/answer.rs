@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     ISSUER, NAME,
@@ -13,10 +13,10 @@ use super::{
     usage,
 };
 use crate::dialect::{
-    AnswerOptions, Losses, Notes, Place, Seen, Stamp, Usage,
+    AnswerOptions, Edits, Losses, Notes, Place, Seen, Stamp, Usage,
     conversation::{Answer, AnswerBlock, Choice, FinishReason, Reasoning},
     json::{Array, Object},
-    wire::{self, Raw},
+    scan::Members,
 };
 
 /// Writes `answer` as a Message. What it cannot say is reported to `losses`.
@@ -163,25 +163,14 @@ fn reasoning(reasoning: &Reasoning<'_>, place: Place, content: &mut Array<'_>, l
 
 /// A server tool's block with the input that followed its opening.
 fn with_input<'b>(raw: &'b str, input: &str) -> Cow<'b, str> {
-    wire::wire! {
-        /// Any block.
-        pub struct Block<'a> {
-            /// What the deltas tell.
-            pub input: Raw<'a> = "input",
-        }
-    }
-    if !is_object(input) {
+    if !is_object(input) || !raw.starts_with('{') {
         return Cow::Borrowed(raw);
     }
-    let Ok(block) = wire::read::<Block<'_>>(raw) else { return Cow::Borrowed(raw) };
-    let mut out = BytesMut::new();
-    let mut object = Object::begin(&mut out);
-    for (name, value) in &block.unknown {
-        object.raw(name, value.get());
-    }
-    object.raw("input", input);
-    object.end();
-    String::from_utf8(out.to_vec()).map_or(Cow::Borrowed(raw), Cow::Owned)
+    let body = Bytes::copy_from_slice(raw.as_bytes());
+    let members = Members::of(&body, &(0..body.len()));
+    let mut edits = Edits::default();
+    edits.set(&body, &members, "input", input);
+    String::from_utf8(edits.apply(&body).concat()).map_or(Cow::Borrowed(raw), Cow::Owned)
 }
 
 fn report_unsayable(answer: &Answer<'_>, choice: &Choice<'_>, losses: &mut Losses) {

@@ -7,9 +7,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
-use crate::dialect::wire::{Number, Raw, Str, StrOr, wire};
+use crate::dialect::{
+    scan::Members,
+    wire::{Number, Raw, Str, StrOr, wire},
+};
 
 /// Text, or a list of blocks.
 pub type Content<'a> = StrOr<'a, Vec<Raw<'a>>>;
@@ -234,13 +235,16 @@ wire! {
 
 /// The `type` of an object; empty if it has none.
 ///
+/// It is looked up, not parsed: what else the object holds is read by whoever knows the type.
+///
 /// # Errors
 /// It is no object, or its `type` no string.
 pub fn tag<'a>(raw: Raw<'a>) -> Result<Cow<'a, str>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Tag<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Option<Str<'a>>,
+    let text = raw.get();
+    if !text.starts_with('{') {
+        return Err(serde::de::Error::custom("expected an object"));
     }
-    serde_json::from_str::<Tag<'a>>(raw.get()).map(|tag| tag.kind.unwrap_or_default().0)
+    let members = Members::of(text.as_bytes(), &(0..text.len()));
+    let kind = members.find(text.as_bytes(), "type").map_or("null", |kind| kind.text(text.as_bytes()));
+    serde_json::from_str::<Option<Str<'a>>>(kind).map(|kind| kind.unwrap_or_default().0)
 }

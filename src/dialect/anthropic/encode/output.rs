@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use serde::Deserialize;
+use bytes::Bytes;
 
 use super::Writer;
 use crate::dialect::{
-    Place, StructuredOutput,
+    Edits, Place, StructuredOutput,
     anthropic::losses,
     conversation::{OutputFormat, ToolChoice},
     json::{Array, Object},
+    scan::Members,
     wire::Raw,
 };
 
@@ -100,35 +101,30 @@ pub fn write_tool(name: &str, description: &str, schema: Option<Raw<'_>>, tools:
 
 /// Writes a tool's `input_schema`. The API wants `type: object` said.
 pub fn input_schema(schema: Option<Raw<'_>>, tool: &mut Object<'_>) {
-    match schema {
-        Some(schema) if schema_type(schema).is_some() => _ = tool.raw("input_schema", schema.get()),
-        other => {
-            let out = tool.key("input_schema");
-            out.extend_from_slice(br#"{"type":"object""#);
-            match other.and_then(|schema| schema.get().trim_start().strip_prefix('{')).map(str::trim_start) {
-                // The schema's own members follow, up to its closing brace.
-                Some(members) if !members.starts_with('}') => {
-                    out.extend_from_slice(b",");
-                    out.extend_from_slice(members.as_bytes());
-                }
-                Some(_) => out.extend_from_slice(b"}"),
-                None => out.extend_from_slice(br#","properties":{}}"#),
-            }
+    let out = tool.key("input_schema");
+    match schema.map(|schema| schema.get()).filter(|schema| schema.starts_with('{')) {
+        Some(schema) if schema_type(schema).is_some() => out.extend_from_slice(schema.as_bytes()),
+        Some(schema) => {
+            let body = Bytes::copy_from_slice(schema.as_bytes());
+            let members = Members::of(&body, &(0..body.len()));
+            let mut edits = Edits::default();
+            edits.remove(&body, &members, "type");
+            edits.prepend(&members, "type", r#""object""#);
+            edits.apply(&body).iter().for_each(|part| out.extend_from_slice(part));
         }
+        None => out.extend_from_slice(br#"{"type":"object","properties":{}}"#),
     }
 }
 
 /// Whether a tool's input may have this schema.
 fn takes_object(schema: Raw<'_>) -> bool {
-    schema.get().starts_with('{') && schema_type(schema).is_none_or(|kind| kind.get() == r#""object""#)
+    schema.get().starts_with('{') && schema_type(schema.get()).is_none_or(|kind| kind == r#""object""#)
 }
 
-/// The schema's `type`, which may be a list.
-fn schema_type(schema: Raw<'_>) -> Option<Raw<'_>> {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Option<Raw<'a>>,
-    }
-    serde_json::from_str::<Typed<'_>>(schema.get()).ok()?.kind
+/// The JSON text of a schema's `type`, which may be a list.
+///
+/// It is looked up, not parsed: whatever else a caller's schema holds, as long as it is JSON, is not ours to judge.
+fn schema_type(schema: &str) -> Option<&str> {
+    let members = Members::of(schema.as_bytes(), &(0..schema.len()));
+    members.find(schema.as_bytes(), "type").map(|kind| kind.text(schema.as_bytes())).filter(|kind| *kind != "null")
 }
