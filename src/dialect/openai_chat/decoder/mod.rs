@@ -129,24 +129,27 @@ impl ChatDecoder {
             sink(Event::Fingerprint(fingerprint.0));
         }
         let mut used = wire.usage.or(wire.x_groq.and_then(|groq| groq.usage));
+        let mut failed = None;
         for (position, choice) in choices.into_iter().enumerate() {
             used = used.or(choice.usage);
+            if choice.error.is_some() {
+                failed = choice.error;
+                break;
+            }
             self.choice(position, choice, sink)?;
         }
         unknown(wire.unknown, sink);
         if let Some(usage) = used.and_then(|used| usage::read(used.get())) {
             sink(Event::Usage(usage));
         }
+        // What was used up to a choice's failure is told first: nothing follows an error.
+        if let Some(error) = failed {
+            self.give_up(error.get(), sink);
+        }
         Ok(())
     }
 
     fn choice<'c>(&mut self, position: usize, choice: Choice<'c>, sink: Sink<'_, 'c>) -> Result<(), StreamError> {
-        if let Some(error) = choice.error {
-            self.give_up(error.get(), sink);
-        }
-        if self.gave_up {
-            return Ok(());
-        }
         let index = number(choice.index).and_then(|index| u32::try_from(index).ok()).unwrap_or(position.try_into().unwrap_or(u32::MAX));
         let at = self.choices.iter().position(|state| state.index() == index).unwrap_or_else(|| {
             self.choices.push(ChoiceState::new(index));
