@@ -11,6 +11,10 @@ pub fn law(input: &[u8]) -> Outcome {
     edits(body, plan.get(1..).unwrap_or_default())
 }
 
+/// Whoever edits a body adds a handful of members. What a thousand of them make is no longer within the scanner's
+/// `MAX_MEMBERS`, which is about what callers send.
+const MOST_STEPS: usize = 100;
+
 pub fn edits(body: &[u8], plan: &[u8]) -> Outcome {
     let body = Bytes::copy_from_slice(body);
     let Ok(members) = Members::scan(&body) else { return Outcome::Refused };
@@ -19,7 +23,7 @@ pub fn edits(body: &[u8], plan: &[u8]) -> Outcome {
     let mut inside: Vec<_> = members.iter().map(|member| Some((span(&member.name), span(&member.value)))).collect();
     let (mut head, mut tail) = (Vec::new(), Vec::new());
     let mut edits = Edits::default();
-    for step in plan.chunks_exact(2) {
+    for step in plan.chunks_exact(2).take(MOST_STEPS) {
         let Some(at) = usize::from(step[1]).checked_rem(inside.len()) else { break };
         let member = members.iter().nth(at).expect("counted");
         match step[0] % 6 {
