@@ -4,114 +4,145 @@
 //! line that knows one of them says whose it is.
 
 use bytes::BytesMut;
-use serde::{Deserialize, Deserializer};
 
 use crate::dialect::{
     AnswerOptions, Usage,
     json::Object,
-    wire::{Raw, wire},
+    scan::{Members, Walk},
 };
 
-wire! {
-    /// What was used.
-    pub struct CompletionUsage<'a> {
-        /// Input tokens, cached ones included.
-        pub prompt_tokens: Count = "prompt_tokens",
-        /// Output tokens, reasoning included.
-        pub completion_tokens: Count = "completion_tokens",
-        /// Their sum.
-        pub total_tokens: Count = "total_tokens",
-        /// Parts of the input.
-        pub prompt_tokens_details: Raw<'a> = "prompt_tokens_details",
-        /// Parts of the output.
-        pub completion_tokens_details: Raw<'a> = "completion_tokens_details",
-
-        /// The Responses API's word for `prompt_tokens`.
-        pub input_tokens: Count = "input_tokens",
-        /// The Responses API's word for `completion_tokens`.
-        pub output_tokens: Count = "output_tokens",
-        /// Cached input: Moonshot's.
-        pub cached_tokens: Count = "cached_tokens",
-        /// Cached input: Mistral's.
-        pub num_cached_tokens: Count = "num_cached_tokens",
-        /// Cached input: DeepSeek's.
-        pub prompt_cache_hit_tokens: Count = "prompt_cache_hit_tokens",
-        /// Parts of the input: Mistral's.
-        pub prompt_token_details: Raw<'a> = "prompt_token_details",
-        /// Reasoning: Perplexity's.
-        pub reasoning_tokens: Count = "reasoning_tokens",
-    }
-
-    /// Parts of the input or of the output.
-    pub struct Details<'a> {
-        /// Read from a cache.
-        pub cached_tokens: Count = "cached_tokens",
-        /// Written to a cache.
-        pub cache_write_tokens: Count = "cache_write_tokens",
-        /// Sound.
-        pub audio_tokens: Count = "audio_tokens",
-        /// Reasoning.
-        pub reasoning_tokens: Count = "reasoning_tokens",
-    }
+/// The counts of a `usage` object.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// `prompt_tokens`: input tokens, cached ones included. The Responses API's word is `input_tokens`.
+    prompt: Option<u64>,
+    input: Option<u64>,
+    /// `completion_tokens`: output tokens, reasoning included. The Responses API's word is `output_tokens`.
+    completion: Option<u64>,
+    output: Option<u64>,
+    /// `total_tokens`: their sum.
+    total: Option<u64>,
+    /// `prompt_tokens_details`: parts of the input. Mistral's word is `prompt_token_details`.
+    prompt_details: Option<Details>,
+    prompt_details_singular: Option<Details>,
+    /// `completion_tokens_details`: parts of the output.
+    completion_details: Option<Details>,
+    /// `prompt_cache_hit_tokens`: cached input, DeepSeek's.
+    cache_hit: Option<u64>,
+    /// `cached_tokens`: cached input, Moonshot's.
+    cached: Option<u64>,
+    /// `num_cached_tokens`: cached input, Mistral's.
+    num_cached: Option<u64>,
+    /// `reasoning_tokens`: Perplexity's.
+    reasoning: Option<u64>,
 }
 
-/// A count, however it is written: what is negative or no number is nothing, what is absurd is cut.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Count(u64);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Raw::<'de>::deserialize(deserializer)?.get();
-        // A float past the range saturates, NaN is 0.
-        Ok(Self(text.parse().unwrap_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as u64)))
-    }
+/// Parts of the input or of the output.
+#[derive(Debug, Default)]
+struct Details {
+    /// `cached_tokens`: read from a cache.
+    cached: Option<u64>,
+    /// `cache_write_tokens`: written to a cache.
+    written: Option<u64>,
+    /// `audio_tokens`: sound.
+    audio: Option<u64>,
+    /// `reasoning_tokens`.
+    reasoning: Option<u64>,
 }
 
 /// Reads a `usage` member. `None` if it is `null` or counts nothing.
 pub(super) fn read(raw: &str) -> Option<Usage> {
-    // Most chunks say `null`, and serde's error is several allocations.
-    let object = raw.starts_with('{');
-    let wire: CompletionUsage<'_> = object.then(|| serde_json::from_str(raw).ok()).flatten()?;
-    let count = |count: Option<Count>| count.map_or(0, |count| count.0.min(ABSURD));
-    let prompt = wire.prompt_tokens.or(wire.input_tokens);
-    let completion = wire.completion_tokens.or(wire.output_tokens);
-    if prompt.is_none() && completion.is_none() {
-        return None;
+    let mut counts = Counts::default();
+    Members::visit(raw.as_bytes(), |walk, name| counts.take(walk, &name.text())).ok()?;
+    counts.usage()
+}
+
+impl Counts {
+    /// Takes the member called `name`, if it is a count.
+    pub(super) fn take(&mut self, walk: &mut Walk<'_>, name: &[u8]) {
+        match name {
+            b"prompt_tokens" => count(walk, &mut self.prompt),
+            b"completion_tokens" => count(walk, &mut self.completion),
+            b"total_tokens" => count(walk, &mut self.total),
+            b"prompt_tokens_details" => details(walk, &mut self.prompt_details),
+            b"completion_tokens_details" => details(walk, &mut self.completion_details),
+            b"input_tokens" => count(walk, &mut self.input),
+            b"output_tokens" => count(walk, &mut self.output),
+            b"prompt_token_details" => details(walk, &mut self.prompt_details_singular),
+            b"prompt_cache_hit_tokens" => count(walk, &mut self.cache_hit),
+            b"cached_tokens" => count(walk, &mut self.cached),
+            b"num_cached_tokens" => count(walk, &mut self.num_cached),
+            b"reasoning_tokens" => count(walk, &mut self.reasoning),
+            _ => {}
+        }
     }
-    let (prompt, completion) = (count(prompt), count(completion));
-    let input = details(wire.prompt_tokens_details.or(wire.prompt_token_details));
-    let output = details(wire.completion_tokens_details);
 
-    let cached = count(input.cached_tokens.or(wire.prompt_cache_hit_tokens).or(wire.cached_tokens).or(wire.num_cached_tokens));
-    let written = count(input.cache_write_tokens);
-    let heard = count(input.audio_tokens);
-    // xAI counts cached input beside the prompt when there is more of it than prompt.
-    let fresh = if cached > prompt { prompt } else { prompt - cached };
+    /// What was used. `None` if nothing was counted.
+    pub(super) fn usage(self) -> Option<Usage> {
+        let (prompt, completion) = (self.prompt.or(self.input), self.completion.or(self.output));
+        if prompt.is_none() && completion.is_none() {
+            return None;
+        }
+        let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+        let input = self.prompt_details.or(self.prompt_details_singular).unwrap_or_default();
+        let output = self.completion_details.unwrap_or_default();
 
-    let reasoning = count(output.reasoning_tokens.or(wire.reasoning_tokens));
-    let total = count(wire.total_tokens);
-    // xAI counts reasoning beside the completion; the total tells who does.
-    let beside = reasoning > 0 && total > prompt + completion && total == prompt + completion + reasoning;
-    let completion = if beside { completion + reasoning } else { completion };
-    let spoken = count(output.audio_tokens).min(completion);
+        let cached = input.cached.or(self.cache_hit).or(self.cached).or(self.num_cached).unwrap_or(0);
+        let written = input.written.unwrap_or(0);
+        let heard = input.audio.unwrap_or(0);
+        // xAI counts cached input beside the prompt when there is more of it than prompt.
+        let fresh = if cached > prompt { prompt } else { prompt - cached };
 
-    let mut usage = Usage {
-        input: fresh.saturating_sub(written).saturating_sub(heard),
-        cache_read: cached,
-        cache_write_5m: written,
-        output: completion - spoken,
-        reasoning: reasoning.min(completion - spoken),
-        input_audio: heard,
-        output_audio: spoken,
-        ..Usage::default()
-    };
-    usage.clamp();
-    Some(usage)
+        let reasoning = output.reasoning.or(self.reasoning).unwrap_or(0);
+        let total = self.total.unwrap_or(0);
+        // xAI counts reasoning beside the completion; the total tells who does.
+        let beside = reasoning > 0 && total > prompt + completion && total == prompt + completion + reasoning;
+        let completion = if beside { completion + reasoning } else { completion };
+        let spoken = output.audio.unwrap_or(0).min(completion);
+
+        let mut usage = Usage {
+            input: fresh.saturating_sub(written).saturating_sub(heard),
+            cache_read: cached,
+            cache_write_5m: written,
+            output: completion - spoken,
+            reasoning: reasoning.min(completion - spoken),
+            input_audio: heard,
+            output_audio: spoken,
+            ..Usage::default()
+        };
+        usage.clamp();
+        Some(usage)
+    }
+}
+
+/// Reads a count, however it is written: what is negative or no number is nothing, what is absurd is cut. `null` and
+/// "not there" are the same.
+fn count(walk: &mut Walk<'_>, count: &mut Option<u64>) {
+    let text = walk.skip();
+    if text != b"null" {
+        *count = Some(number(text).min(ABSURD));
+    }
+}
+
+fn number(text: &[u8]) -> u64 {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    // A float past the range saturates, NaN is 0.
+    text.parse().unwrap_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as u64)
 }
 
 /// Reads the parts of a count; what is no object has none.
-fn details(raw: Option<Raw<'_>>) -> Details<'_> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+fn details(walk: &mut Walk<'_>, details: &mut Option<Details>) {
+    if walk.peek() == Some(b'n') {
+        return;
+    }
+    let details = details.insert(Details::default());
+    walk.object(|walk, name| match &*name.text() {
+        b"cached_tokens" => count(walk, &mut details.cached),
+        b"cache_write_tokens" => count(walk, &mut details.written),
+        b"audio_tokens" => count(walk, &mut details.audio),
+        b"reasoning_tokens" => count(walk, &mut details.reasoning),
+        _ => {}
+    });
 }
 
 /// More than any call uses; small enough that sums cannot overflow.

@@ -15,6 +15,7 @@ mod usage;
 
 use bytes::{Bytes, BytesMut};
 
+use self::observe::Told;
 use super::error;
 use crate::{
     dialect::{
@@ -60,46 +61,50 @@ impl ChatRelay {
 
     fn chunk(&mut self, frame: &Frame<'_>, data: &str, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
         let body = data.as_bytes();
-        let members = Members::scan(body).map_err(|error| StreamError::malformed(error.to_string()))?;
-        if frame.event == "error" || observe::is_error(body, &members) {
+        let mut told = read(body)?;
+        if frame.event == "error" || told.is_error() {
             seen.error = Some(error::upstream(data, None));
             return Ok(());
         }
+        told.tell(seen);
         let (before, first) = (out.len(), !self.begun);
-        let choices = observe::answer(body, &members, seen);
+        let Told { members, choices, .. } = &told;
         let usage = members.find(body, "usage");
         let counted = usage.filter(|usage| usage.bytes(body) != b"null");
 
         if !self.options.include_usage {
             // A chunk of usage alone is there because we asked for it, and so is `"usage": null` in the others.
-            if counted.is_none() || choices > 0 {
-                self.splice(frame, data, &members, usage, out);
+            if counted.is_none() || *choices > 0 {
+                self.splice(frame, data, members, usage, out);
             }
         } else if self.options.notes.is_none() || counted.is_none() {
-            self.splice(frame, data, &members, None, out);
+            self.splice(frame, data, members, None, out);
         } else {
             let carrier = Bytes::copy_from_slice(body);
-            self.usage = Some(usage::chunk(&carrier, &members, &self.id, &self.options, seen));
-            if choices > 0 {
-                self.splice(frame, data, &members, usage, out);
+            self.usage = Some(usage::chunk(&carrier, &told, &self.id, &self.options, seen));
+            if *choices > 0 {
+                self.splice(frame, data, members, usage, out);
             }
         }
-        if !first && counted.is_none() && self.steady.is_willing() {
-            self.learn(frame, body, &members, out.get(before..).unwrap_or_default());
+        if !first
+            && counted.is_none()
+            && self.steady.is_willing()
+            && let Some(words) = told.words().and_then(|words| body.get(words))
+        {
+            self.learn(frame, words, out.get(before..).unwrap_or_default());
         }
         Ok(())
     }
 
-    /// Remembers a chunk that brings words and nothing else.
-    fn learn(&mut self, frame: &Frame<'_>, body: &[u8], members: &Members, written: &[u8]) {
-        let Some(words) = observe::words(body, members) else { return };
+    /// Remembers a chunk that brings `words` and nothing else.
+    fn learn(&mut self, frame: &Frame<'_>, words: &[u8], written: &[u8]) {
         let payload = |raw: &[u8]| {
             let line = raw.strip_prefix(b"data: ")?;
-            let scanned = Members::scan(line.trim_ascii_end()).ok()?;
-            observe::words(line, &scanned).map(|words| words.start + 6..words.end + 6)
+            let words = observe::read(line.trim_ascii_end()).ok()?.words()?;
+            Some(words.start + 6..words.end + 6)
         };
         if let (Some(at), Some(written_at)) = (payload(frame.raw), payload(written))
-            && frame.raw.get(at.clone()) == body.get(words)
+            && frame.raw.get(at.clone()) == Some(words)
         {
             self.steady.learn(frame.raw, at, written, written_at);
         }
@@ -221,12 +226,13 @@ impl Pipe for ChatRelay {
     }
 
     fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError> {
-        let members = Members::scan(body).map_err(|error| StreamError::malformed(error.to_string()))?;
-        if observe::is_error(body, &members) {
+        let mut told = read(body)?;
+        if told.is_error() {
             seen.error = Some(error::upstream(std::str::from_utf8(body).unwrap_or_default(), None));
             return Ok(Vec::new());
         }
-        if observe::answer(body, &members, seen) == 0 {
+        told.tell(seen);
+        if told.choices == 0 {
             return Err(StreamError::malformed("there are no choices"));
         }
         if !seen.finished {
@@ -235,15 +241,19 @@ impl Pipe for ChatRelay {
         seen.ended = true;
         let Some(notes) = &self.options.notes else { return Ok(vec![body.clone()]) };
         let mut edits = Edits::default();
-        edits.set(body, &members, "id", &self.id);
-        edits.set(body, &members, "provider", quoted(notes.provider()));
-        usage::annotate(body, &members, &self.options, seen, &mut edits);
+        edits.set(body, &told.members, "id", &self.id);
+        edits.set(body, &told.members, "provider", quoted(notes.provider()));
+        usage::annotate(body, &told, &self.options, seen, &mut edits);
         Ok(edits.apply(body).into_vec())
     }
 
     fn losses(&self) -> &Losses {
         &self.losses
     }
+}
+
+fn read(body: &[u8]) -> Result<Told<'_>, StreamError> {
+    observe::read(body).map_err(|error| StreamError::malformed(error.to_string()))
 }
 
 fn quoted(text: &str) -> BytesMut {

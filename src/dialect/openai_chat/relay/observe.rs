@@ -1,141 +1,216 @@
-//! What a chunk or a whole answer tells the gateway, read from its spans.
+//! What a chunk or a whole answer tells the gateway, read in one walk over its bytes.
 
 use std::{borrow::Cow, ops::Range};
+
+use smallvec::SmallVec;
 
 use crate::dialect::{
     Seen,
     conversation::{Event, FinishReason},
-    openai_chat::usage,
-    scan::{self, Members},
+    openai_chat::usage::Counts,
+    scan::{Members, ScanError, Walk},
 };
 
-/// Whether this is an error in an answer's place.
-pub(super) fn is_error(body: &[u8], members: &Members) -> bool {
-    let said = |name: &str| members.find(body, name).is_some_and(|member| member.bytes(body) != b"null");
-    let object = members.find(body, "object").is_some_and(|object| object.bytes(body) == b"\"error\"");
-    object || said("error") || (!said("choices") && ["message", "detail", "msg", "errors"].into_iter().any(said)) || failed(body, members)
+/// What was told.
+#[derive(Debug, Default)]
+pub(super) struct Told<'b> {
+    /// The top-level members.
+    pub(super) members: Members,
+    /// How many choices there are.
+    pub(super) choices: usize,
+    /// The members of `usage`, if it is an object.
+    pub(super) counted: Option<Members>,
+    /// `id` and `model`, as JSON.
+    id: Option<&'b [u8]>,
+    model: Option<&'b [u8]>,
+    /// Whether this is an error in an answer's place.
+    error: bool,
+    counts: Option<Counts>,
+    ends: SmallVec<[Choice<'b>; 1]>,
+    made: Made,
 }
 
-/// Whether a choice bears the error, as OpenRouter's do.
-fn failed(body: &[u8], members: &Members) -> bool {
-    // Looked for only where the word is: the choices are most of the answer.
-    let Some(choices) = members.find(body, "choices") else { return false };
-    if memchr::memmem::find(choices.bytes(body), b"\"error\"").is_none() {
-        return false;
-    }
-    scan::elements(body, &choices.value)
-        .any(|choice| Members::of(body, &choice).find(body, "error").is_some_and(|error| error.text(body).starts_with(['{', '"'])))
+/// A choice that began, and why it ended if it did: the reason as JSON.
+#[derive(Debug)]
+struct Choice<'b> {
+    index: u32,
+    finish: Option<&'b [u8]>,
 }
 
-/// Notes what the answer tells. Gives the number of choices in it.
-pub(super) fn answer(body: &[u8], members: &Members, seen: &mut Seen) -> usize {
-    let mut choices = 0;
-    let mut used = members.find(body, "usage").map(|usage| usage.value.clone());
-    for member in members {
-        if member.is(body, "id") || member.is(body, "model") {
-            let text = string(member.text(body)).filter(|text| !text.is_empty());
-            let (id, model) = if member.is(body, "id") { (text, None) } else { (None, text) };
-            seen.observe(&Event::Start { id, model, created: None });
-        } else if member.is(body, "choices") {
-            for (position, span) in scan::elements(body, &member.value).enumerate() {
-                choice(body, &span, position, &mut used, seen);
-                choices += 1;
+/// What the model made.
+#[derive(Debug, Default)]
+struct Made {
+    content: bool,
+    bytes: usize,
+    /// Where the last message's words stand, without their quotes, if there is nothing else in it.
+    words: Option<Range<usize>>,
+}
+
+/// Reads an answer or a chunk.
+pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
+    let mut told = Told::default();
+    let (mut said_choices, mut said_message) = (false, false);
+    let members = Members::visit(body, |walk, name| match &*name.text() {
+        b"id" => first(&mut told.id, walk.skip()),
+        b"model" => first(&mut told.model, walk.skip()),
+        b"object" => told.error |= walk.skip() == b"\"error\"",
+        b"error" => told.error |= walk.skip() != b"null",
+        b"message" | b"detail" | b"msg" | b"errors" => said_message |= walk.skip() != b"null",
+        b"choices" => {
+            said_choices |= walk.peek() != Some(b'n');
+            walk.elements(|walk| told.choice(walk));
+        }
+        // Groq's streams count here.
+        b"x_groq" => walk.object(|walk, name| {
+            if *name.text() == *b"usage" {
+                told.usage(walk);
             }
-        } else if member.is(body, "x_groq") {
-            let groq = Members::of(body, &member.value);
-            used = used.or_else(|| groq.find(body, "usage").map(|usage| usage.value.clone()));
+        }),
+        b"usage" if walk.peek() == Some(b'{') => {
+            told.counts = None;
+            told.counted = told.usage(walk);
         }
-    }
-    if let Some(usage) = used.and_then(|span| usage::read(text(body, &span))) {
-        seen.observe(&Event::Usage(usage));
-    }
-    choices
+        _ => {}
+    })?;
+    told.error |= said_message && !said_choices;
+    told.members = members;
+    Ok(told)
 }
 
-/// Where the words stand, without their quotes, in a chunk that has one choice, and in it words and nothing else.
-pub(super) fn words(body: &[u8], members: &Members) -> Option<Range<usize>> {
-    let choices = members.find(body, "choices")?;
-    let mut list = scan::elements(body, &choices.value);
-    let choice = Members::of(body, &list.next()?);
-    if list.next().is_some() || choice.find(body, "finish_reason").is_some_and(|reason| reason.bytes(body) != b"null") {
-        return None;
+impl<'b> Told<'b> {
+    /// Whether this is an error in an answer's place. A choice may bear it too, as OpenRouter's do.
+    pub(super) fn is_error(&self) -> bool {
+        self.error
     }
-    let delta = choice.find(body, "delta")?;
-    let delta = Members::of(body, &delta.value);
-    let only = delta.iter().next().filter(|only| delta.len() == 1 && only.is(body, "content"))?;
-    (only.bytes(body).starts_with(b"\"") && only.value.len() > 2).then(|| only.value.start + 1..only.value.end - 1)
-}
 
-fn choice(body: &[u8], span: &Range<usize>, position: usize, used: &mut Option<Range<usize>>, seen: &mut Seen) {
-    let members = Members::of(body, span);
-    let index = members.find(body, "index").and_then(|index| index.text(body).parse().ok());
-    let index = index.unwrap_or_else(|| u32::try_from(position).unwrap_or(u32::MAX));
-    // Says that the choice began, whatever of it is here.
-    seen.observe(&Event::Logprobs { choice: index, refusal: false, elements: Cow::Borrowed("") });
-    let mut finish = None;
-    for member in &members {
-        if member.is(body, "delta") || member.is(body, "message") {
-            message(body, &Members::of(body, &member.value), seen);
-        } else if member.is(body, "finish_reason") {
-            finish = string(member.text(body)).filter(|reason| !reason.is_empty());
-        } else if member.is(body, "usage") && used.is_none() {
-            *used = Some(member.value.clone());
+    /// Notes it.
+    pub(super) fn tell(&mut self, seen: &mut Seen) {
+        let text = |json: Option<&'b [u8]>| json.and_then(string).filter(|text| !text.is_empty());
+        seen.observe(&Event::Start { id: text(self.id), model: text(self.model), created: None });
+        for choice in &self.ends {
+            // Says that the choice began, whatever of it is here.
+            seen.observe(&Event::Logprobs { choice: choice.index, refusal: false, elements: Cow::Borrowed("") });
+        }
+        if self.made.content {
+            seen.came(self.made.bytes);
+        }
+        for choice in &self.ends {
+            if let Some(reason) = text(choice.finish) {
+                seen.observe(&Event::Finish { choice: choice.index, reason: FinishReason::Other(reason), stop_sequence: None });
+            }
+        }
+        if let Some(usage) = self.counts.take().and_then(Counts::usage) {
+            seen.observe(&Event::Usage(usage));
         }
     }
-    if let Some(reason) = finish {
-        seen.observe(&Event::Finish { choice: index, reason: FinishReason::Other(reason), stop_sequence: None });
-    }
-}
 
-/// Counts what the model made: every member of a message that is not about it.
-fn message(body: &[u8], members: &Members, seen: &mut Seen) {
-    // `reasoning` beside `reasoning_content` is the same words again.
-    let reasoned = members.find(body, "reasoning_content").is_some_and(|text| !matches!(text.bytes(body), b"null" | b"\"\""));
-    for member in members {
-        let value = member.bytes(body);
-        let repeated = reasoned && member.is(body, "reasoning");
-        if matches!(value, b"null" | b"\"\"" | b"[]" | b"{}") || member.is(body, "role") || repeated {
-            continue;
-        }
-        if member.is(body, "tool_calls") {
-            scan::elements(body, &member.value).for_each(|call| tool_call(body, &call, seen));
-        } else if member.is(body, "function_call") {
-            function(body, &member.value, seen);
-        } else if value.starts_with(b"\"") {
-            seen.came(value.len() - 2);
-        } else if member.is(body, "content") {
-            seen.came(value.len());
-        } else {
-            // Annotations, details, sound: content, though not the model's words.
-            seen.content = true;
-        }
+    /// Where the words stand, without their quotes, in a chunk that has one choice, and in it words and nothing else.
+    pub(super) fn words(&self) -> Option<Range<usize>> {
+        let alone = matches!(self.ends[..], [Choice { finish: None | Some(b"null"), .. }]);
+        self.made.words.clone().filter(|_| alone)
     }
-}
 
-fn tool_call(body: &[u8], span: &Range<usize>, seen: &mut Seen) {
-    let call = Members::of(body, span);
-    for member in &call {
-        if member.is(body, "function") || member.is(body, "custom") {
-            function(body, &member.value, seen);
+    fn choice(&mut self, walk: &mut Walk<'b>) {
+        let (mut index, mut finish) = (None, None);
+        walk.object(|walk, name| match &*name.text() {
+            b"index" => index = index.or(std::str::from_utf8(walk.skip()).ok().and_then(|index| index.parse().ok())),
+            b"delta" | b"message" => self.made.message(walk),
+            b"finish_reason" => first(&mut finish, walk.skip()),
+            b"error" => self.error |= matches!(walk.peek(), Some(b'{' | b'"')),
+            // Moonshot's streams count here.
+            b"usage" if self.counts.is_none() => _ = self.usage(walk),
+            _ => {}
+        });
+        let index = index.unwrap_or_else(|| u32::try_from(self.choices).unwrap_or(u32::MAX));
+        self.ends.push(Choice { index, finish });
+        self.choices += 1;
+    }
+
+    /// Reads a `usage` member, unless there was one.
+    fn usage(&mut self, walk: &mut Walk<'b>) -> Option<Members> {
+        if self.counts.is_some() {
+            return None;
         }
+        let mut counts = Counts::default();
+        let members = walk.members(|walk, name| counts.take(walk, &name.text()));
+        self.counts = members.is_some().then_some(counts);
+        members
     }
 }
 
-fn function(body: &[u8], span: &Range<usize>, seen: &mut Seen) {
-    for member in &Members::of(body, span) {
-        let value = member.bytes(body);
-        if value.starts_with(b"\"") {
-            seen.came(value.len() - 2);
+impl Made {
+    /// Counts what the model made: every member of a message that is not about it.
+    fn message(&mut self, walk: &mut Walk<'_>) {
+        let mut members = 0;
+        // `reasoning` beside `reasoning_content` is the same words again.
+        let (mut reasoning, mut reasoning_content) = (None, None);
+        walk.object(|walk, name| {
+            members += 1;
+            self.words = None;
+            match &*name.text() {
+                b"role" => {}
+                b"reasoning" => reasoning = Some(walk.skip()),
+                b"reasoning_content" => reasoning_content = Some(walk.skip()),
+                b"tool_calls" => walk.elements(|walk| {
+                    walk.object(|walk, name| {
+                        if matches!(&*name.text(), b"function" | b"custom") {
+                            self.function(walk);
+                        }
+                    });
+                }),
+                b"function_call" => self.function(walk),
+                b"content" => {
+                    let start = walk.at() + 1;
+                    let json = walk.skip();
+                    self.said(json);
+                    if !json.starts_with(b"\"") {
+                        self.bytes += if is_empty(json) { 0 } else { json.len() };
+                    } else if members == 1 && json.len() > 2 {
+                        self.words = Some(start..start + json.len() - 2);
+                    }
+                }
+                _ => self.said(walk.skip()),
+            }
+        });
+        let twice = reasoning_content.is_some_and(|json| !matches!(json, b"null" | b"\"\""));
+        [reasoning_content, reasoning.filter(|_| !twice)].into_iter().flatten().for_each(|json| self.said(json));
+    }
+
+    /// A call's name and arguments. The call's start alone is something to see.
+    fn function(&mut self, walk: &mut Walk<'_>) {
+        walk.object(|walk, _| {
+            let json = walk.skip();
+            if json.starts_with(b"\"") {
+                self.content = true;
+                self.bytes += json.len() - 2;
+            }
+        });
+    }
+
+    /// Takes a member's value. What is no string (annotations, details, sound) is content, though not the model's words.
+    fn said(&mut self, json: &[u8]) {
+        if !is_empty(json) {
+            self.content = true;
+            self.bytes += if json.starts_with(b"\"") { json.len() - 2 } else { 0 };
         }
     }
 }
 
-fn text<'b>(body: &'b [u8], span: &Range<usize>) -> &'b str {
-    body.get(span.clone()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+fn is_empty(json: &[u8]) -> bool {
+    matches!(json, b"null" | b"\"\"" | b"[]" | b"{}")
+}
+
+/// The first of two members with one name counts.
+fn first<'b>(kept: &mut Option<&'b [u8]>, json: &'b [u8]) {
+    kept.get_or_insert(json);
 }
 
 /// A JSON string's text.
-fn string(json: &str) -> Option<Cow<'_, str>> {
-    let inside = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inside.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
+fn string(json: &[u8]) -> Option<Cow<'_, str>> {
+    let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if inside.contains(&b'\\') {
+        serde_json::from_slice(json).ok().map(Cow::Owned)
+    } else {
+        std::str::from_utf8(inside).ok().map(Cow::Borrowed)
+    }
 }

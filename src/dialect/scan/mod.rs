@@ -4,10 +4,14 @@
 //! member stands and that everything between is sound, so that a body can be edited at a few places and forwarded
 //! without having been parsed. Inside strings it runs at memory speed.
 
+mod walk;
+
 use std::{fmt, ops::Range};
 
-use memchr::memchr2;
 use smallvec::SmallVec;
+
+pub(super) use self::walk::plain;
+pub use self::walk::{Name, Walk};
 
 use crate::fault::{Fault, FaultKind};
 
@@ -77,37 +81,46 @@ impl Members {
     /// # Ok::<(), portcullis::dialect::scan::ScanError>(())
     /// ```
     pub fn scan(body: &[u8]) -> Result<Self, ScanError> {
-        let mut scanner = Scanner { bytes: body, at: 0, wide: false };
-        scanner.blank();
-        let mut members = Self::default();
-        let object = scanner.peek() == Some(b'{');
-        if object {
-            scanner.object(&mut members, MAX_MEMBERS)?;
+        Self::visit(body, |_, _| ())
+    }
+
+    /// Scans a body as [`scan`](Self::scan) does, and on the way lets `each` look into the members' values: what a body
+    /// tells is read in the same pass.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan); what `each` has seen is then worth nothing.
+    ///
+    /// ```
+    /// use portcullis::dialect::scan::Members;
+    ///
+    /// let mut names = Vec::new();
+    /// Members::visit(br#"{"tools": [{"name": "a"}, {"name": "b"}], "n": 1}"#, |walk, name| {
+    ///     if *name.text() == *b"tools" {
+    ///         walk.elements(|walk| walk.object(|walk, _| names.push(walk.skip().to_vec())));
+    ///     }
+    /// })?;
+    /// assert_eq!(names, [b"\"a\"", b"\"b\""]);
+    /// # Ok::<(), portcullis::dialect::scan::ScanError>(())
+    /// ```
+    pub fn visit<'b>(body: &'b [u8], each: impl FnMut(&mut Walk<'b>, &Name<'b>)) -> Result<Self, ScanError> {
+        let mut walk = Walk::new(body, 0);
+        let members = if walk.peek() == Some(b'{') {
+            Ok(walk.list(MAX_MEMBERS, each)?)
         } else {
-            scanner.value(0)?;
-        }
-        scanner.blank();
-        if scanner.at < body.len() {
-            return Err(scanner.syntax());
-        }
-        if scanner.wide {
-            // Bytes past ASCII are only let through inside strings.
-            std::str::from_utf8(body).map_err(|error| ScanError::Syntax { offset: error.valid_up_to() })?;
-        }
-        if object { Ok(members) } else { Err(ScanError::NoObject) }
+            walk.value()?;
+            Err(ScanError::NoObject)
+        };
+        walk.end()?;
+        members
     }
 
     /// The members of the object at `at`, a value inside a body that was scanned before. Spans are positions in `body`.
     ///
     /// Empty if there is no object. In a text that is not sound it finds what comes before the damage.
     pub fn of(body: &[u8], at: &Range<usize>) -> Self {
-        let mut members = Self::default();
-        let mut scanner = Scanner { bytes: body.get(..at.end).unwrap_or(body), at: at.start, wide: false };
-        scanner.blank();
-        if scanner.peek() == Some(b'{') && scanner.object(&mut members, usize::MAX).is_err() {
-            members.end = members.list.last().map_or(members.start, |last| last.value.end);
-        }
-        members
+        let mut walk = Walk::new(body.get(..at.end).unwrap_or(body), at.start);
+        let object = walk.peek() == Some(b'{');
+        object.then(|| walk.list(usize::MAX, |_, _| ()).ok()).flatten().unwrap_or_default()
     }
 
     /// The members, in order.
@@ -160,9 +173,19 @@ impl<'m> IntoIterator for &'m Members {
 
 impl Member {
     /// Whether this is its name, however its letters are escaped.
+    #[inline]
     pub fn is(&self, body: &[u8], name: &str) -> bool {
-        let written = body.get(self.name.start.saturating_add(1)..self.name.end.saturating_sub(1)).unwrap_or_default();
-        written == name.as_bytes() || (self.escaped && unescapes_to(written, name))
+        // Most names are told apart by their length.
+        if self.escaped {
+            unescapes_to(self.inside(body), name)
+        } else {
+            self.name.len() == name.len() + 2 && self.inside(body) == name.as_bytes()
+        }
+    }
+
+    /// The name's bytes without its quotes.
+    fn inside<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        body.get(self.name.start + 1..self.name.end - 1).unwrap_or_default()
     }
 
     /// The value's bytes in `body`.
@@ -180,17 +203,15 @@ impl Member {
 ///
 /// None if there is no array. In a text that is not sound it finds what comes before the damage.
 pub fn elements<'b>(body: &'b [u8], at: &Range<usize>) -> Elements<'b> {
-    let mut scanner = Scanner { bytes: body.get(..at.end).unwrap_or(body), at: at.start, wide: false };
-    scanner.blank();
-    let open = scanner.eat(b'[');
-    scanner.blank();
-    Elements { open: open && !scanner.eat(b']'), scanner }
+    let mut walk = Walk::new(body.get(..at.end).unwrap_or(body), at.start);
+    let open = walk.enter();
+    Elements { walk, open }
 }
 
 /// The elements of an array, from [`elements`].
 #[derive(Clone, Debug)]
 pub struct Elements<'b> {
-    scanner: Scanner<'b>,
+    walk: Walk<'b>,
     open: bool,
 }
 
@@ -201,13 +222,9 @@ impl Iterator for Elements<'_> {
         if !std::mem::take(&mut self.open) {
             return None;
         }
-        self.scanner.blank();
-        let start = self.scanner.at;
-        self.scanner.value(0).ok()?;
-        let end = self.scanner.at;
-        self.scanner.blank();
-        self.open = self.scanner.eat(b',');
-        Some(start..end)
+        let element = self.walk.element()?;
+        self.open = self.walk.another();
+        Some(element)
     }
 }
 
@@ -243,274 +260,6 @@ impl From<ScanError> for Fault {
     }
 }
 
-/// Walks over JSON text. `at` never passes the end.
-#[derive(Clone, Debug)]
-struct Scanner<'b> {
-    bytes: &'b [u8],
-    at: usize,
-    /// Whether bytes past ASCII were met.
-    wide: bool,
-}
-
-impl Scanner<'_> {
-    /// Walks over the object that begins here and lists its members.
-    fn object(&mut self, members: &mut Members, limit: usize) -> Result<(), ScanError> {
-        members.start = self.at;
-        self.at += 1;
-        self.blank();
-        if !self.eat(b'}') {
-            loop {
-                if members.list.len() == limit {
-                    return Err(ScanError::TooMany { offset: self.at });
-                }
-                let (name, escaped) = self.name()?;
-                let start = self.at;
-                self.value(1)?;
-                members.list.push(Member { name, value: start..self.at, escaped });
-                self.blank();
-                if self.eat(b'}') {
-                    break;
-                }
-                self.expect(b',')?;
-                self.blank();
-            }
-        }
-        members.end = self.at - 1;
-        Ok(())
-    }
-
-    /// Walks over one value, `outer` levels deep. A bit per open level, set for an object, stands for a call stack.
-    fn value(&mut self, outer: usize) -> Result<(), ScanError> {
-        let mut objects = 0u128;
-        let mut depth = 0;
-        'value: loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.string()?;
-                }
-                Some(open @ (b'{' | b'[')) => {
-                    if outer + depth == MAX_DEPTH {
-                        return Err(ScanError::Depth { offset: self.at });
-                    }
-                    self.at += 1;
-                    self.blank();
-                    let object = open == b'{';
-                    if !self.eat(if object { b'}' } else { b']' }) {
-                        objects = objects << 1 | u128::from(object);
-                        depth += 1;
-                        if object {
-                            self.name()?;
-                        }
-                        continue;
-                    }
-                }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal(b"true")?,
-                Some(b'f') => self.literal(b"false")?,
-                Some(b'n') => self.literal(b"null")?,
-                _ => return Err(self.syntax()),
-            }
-            // A value is behind us: on to the next one, or out of what it closes.
-            while depth > 0 {
-                self.blank();
-                let object = objects & 1 == 1;
-                if self.eat(b',') {
-                    self.blank();
-                    if object {
-                        self.name()?;
-                    }
-                    continue 'value;
-                }
-                self.expect(if object { b'}' } else { b']' })?;
-                objects >>= 1;
-                depth -= 1;
-            }
-            return Ok(());
-        }
-    }
-
-    /// Walks over a member's name and colon, up to its value. Says whether the name holds escapes.
-    fn name(&mut self) -> Result<(Range<usize>, bool), ScanError> {
-        let start = self.at;
-        if self.peek() != Some(b'"') {
-            return Err(self.syntax());
-        }
-        let escaped = self.string()?;
-        let end = self.at;
-        self.blank();
-        self.expect(b':')?;
-        self.blank();
-        Ok((start..end, escaped))
-    }
-
-    /// Walks over the string whose opening quote is here. Says whether it holds escapes.
-    fn string(&mut self) -> Result<bool, ScanError> {
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.plain();
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    self.escape()?;
-                    escaped = true;
-                }
-                _ => return Err(self.syntax()),
-            }
-        }
-    }
-
-    /// Walks up to the next quote, backslash or control character: a few words by hand, since most strings are short
-    /// and a call costs more than they do, then in blocks.
-    fn plain(&mut self) {
-        for _ in 0..SHORT_WORDS {
-            let Some(word) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) else {
-                while self.peek().is_some_and(|byte| !is_special(byte)) {
-                    self.wide |= self.bytes[self.at] >= 0x80;
-                    self.at += 1;
-                }
-                return;
-            };
-            let word = u64::from_le_bytes(*word);
-            self.wide |= word & HIGH != 0;
-            let hits = special(word);
-            if hits != 0 {
-                self.at += hits.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-        }
-        // In blocks that stay in the cache, since each is read twice.
-        while let Some(rest) = self.bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
-            let block = &rest[..rest.len().min(BLOCK)];
-            let end = memchr2(b'"', b'\\', block);
-            let run = &block[..end.unwrap_or(block.len())];
-            let (least, all) = run.iter().fold((u8::MAX, 0), |(least, all), &byte| (byte.min(least), all | byte));
-            self.wide |= all >= 0x80;
-            if least < 0x20 {
-                self.at += run.iter().position(|&byte| byte < 0x20).unwrap_or(0);
-                return;
-            }
-            self.at += run.len();
-            if end.is_some() {
-                return;
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), ScanError> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                self.at += 1;
-                for _ in 0..4 {
-                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(self.syntax());
-                    }
-                    self.at += 1;
-                }
-            }
-            _ => return Err(self.syntax()),
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), ScanError> {
-        self.eat(b'-');
-        if !self.eat(b'0') {
-            self.digits()?;
-        }
-        if self.eat(b'.') {
-            self.digits()?;
-        }
-        if self.eat(b'e') || self.eat(b'E') {
-            if !self.eat(b'+') {
-                self.eat(b'-');
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    /// At least one digit.
-    fn digits(&mut self) -> Result<(), ScanError> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { Err(self.syntax()) }
-    }
-
-    fn literal(&mut self, word: &[u8]) -> Result<(), ScanError> {
-        word.iter().try_for_each(|&byte| self.expect(byte))
-    }
-
-    fn blank(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn eat(&mut self, byte: u8) -> bool {
-        let there = self.peek() == Some(byte);
-        self.at += usize::from(there);
-        there
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), ScanError> {
-        if self.eat(byte) { Ok(()) } else { Err(self.syntax()) }
-    }
-
-    fn syntax(&self) -> ScanError {
-        ScanError::Syntax { offset: self.at.min(self.bytes.len()) }
-    }
-}
-
-/// Marks the bytes of `word` that end a plain run in a string: quote, backslash, control. The lowest mark is exact; a
-/// borrow may set more above it.
-const fn special(word: u64) -> u64 {
-    const fn zero(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word
-    }
-    let quote = zero(word ^ (ONES * b'"' as u64));
-    let backslash = zero(word ^ (ONES * b'\\' as u64));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (quote | backslash | control) & HIGH
-}
-
-/// How many bytes at the start of `text` stand for themselves inside a JSON string: in blocks that a compiler checks at
-/// once, then by words.
-pub(super) fn plain(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
-        if block.iter().fold(false, |any, &byte| any | is_special(byte)) {
-            break;
-        }
-        at += block.len();
-    }
-    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let hits = special(u64::from_le_bytes(*word));
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += word.len();
-    }
-    at + text.get(at..).unwrap_or_default().iter().take_while(|byte| !is_special(**byte)).count()
-}
-
-/// Whether a byte ends a plain run in a string.
-const fn is_special(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\' | 0..0x20)
-}
-
 /// Whether the inside of a sound JSON string says `name`. Compared in UTF-16, the units that `\u` is written in.
 fn unescapes_to(written: &[u8], name: &str) -> bool {
     let Ok(written) = std::str::from_utf8(written) else { return false };
@@ -541,12 +290,6 @@ fn unescapes_to(written: &[u8], name: &str) -> bool {
     }
     want.next().is_none()
 }
-
-const ONES: u64 = u64::MAX / 255;
-const HIGH: u64 = ONES << 7;
-/// Words looked at before the block search takes over.
-const SHORT_WORDS: usize = 4;
-const BLOCK: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
