@@ -29,10 +29,8 @@ pub enum Operation {
 
 /// The edits that make a caller's request a provider's: the model's name, our own members.
 pub fn patch_request(body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
-    let mut model = BytesMut::new();
-    json::string(&mut model, target.model);
-    if let Some(member) = members.find(body, "model") {
-        edits.value(member, model);
+    if members.find(body, "model").is_some() {
+        edits.write(body, members, "model", |out| json::string(out, target.model));
     }
     for name in GATEWAY_MEMBERS {
         edits.remove(body, members, name);
@@ -127,35 +125,17 @@ impl Relay {
     fn annotate(&self, text: &[u8], members: &Members, seen: &Seen) -> Edits {
         let mut edits = Edits::default();
         let Some(notes) = &self.options.notes else { return edits };
-        let mut value = BytesMut::new();
-        let mut take = |write: &mut dyn FnMut(&mut BytesMut) -> bool| {
-            let written = write(&mut value);
-            let text = value.split().freeze();
-            written.then_some(text)
-        };
-        if let Some(provider) = take(&mut |out| {
-            json::string(out, notes.provider());
-            true
-        }) {
-            edits.set(text, members, "provider", provider);
-        }
-        if let Some(id) = &seen.id
-            && let Some(id) = take(&mut |out| {
-                json::string(out, id);
-                true
-            })
-        {
-            edits.set(text, members, "native_response_id", id);
+        edits.write(text, members, "provider", |out| json::string(out, notes.provider()));
+        if let Some(id) = &seen.id {
+            edits.write(text, members, "native_response_id", |out| json::string(out, id));
         }
         if let (Some(usage), Some(member), true) = (&seen.usage, members.find(text, "usage"), self.options.rich_usage) {
             let object = Members::of(text, &member.value);
-            if let (false, Some(cost)) = (object.is_empty(), take(&mut |out| notes.cost(usage, out))) {
-                edits.set(text, &object, "cost", cost);
+            if !object.is_empty() {
+                edits.write(text, &object, "cost", |out| _ = notes.cost(usage, out));
             }
         }
-        if let Some(meta) = take(&mut |out| notes.meta(seen, out)) {
-            edits.set(text, members, "meta", meta);
-        }
+        edits.write(text, members, "meta", |out| _ = notes.meta(seen, out));
         edits
     }
 }

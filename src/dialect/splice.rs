@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, ops::Range};
 
 use bytes::{Bytes, BytesMut};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::{
     json,
@@ -31,26 +31,35 @@ use super::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
-    list: SmallVec<[(Range<usize>, Bytes); 4]>,
-    objects: SmallVec<[Object; 1]>,
+    /// What is new, in the order it was said.
+    text: BytesMut,
+    list: SmallVec<[Edit; 8]>,
+    objects: SmallVec<[Object; 2]>,
+}
+
+/// The bytes at `range` give way to those at `with` in the new text.
+#[derive(Clone, Debug, Default)]
+struct Edit {
+    range: Range<usize>,
+    with: Range<usize>,
 }
 
 impl Edits {
     /// Replaces `range` by `with`; an empty range inserts, an empty `with` removes. Nothing looks after commas here.
-    pub fn replace(&mut self, range: Range<usize>, with: impl Into<Bytes>) {
-        self.list.push((range, with.into()));
+    pub fn replace(&mut self, range: Range<usize>, with: impl AsRef<[u8]>) {
+        let with = self.say(|text| text.extend_from_slice(with.as_ref()));
+        self.list.push(Edit { range, with });
     }
 
     /// Gives `member` another value, a JSON text.
-    pub fn value(&mut self, member: &Member, with: impl Into<Bytes>) {
+    pub fn value(&mut self, member: &Member, with: impl AsRef<[u8]>) {
         self.replace(member.value.clone(), with);
     }
 
     /// Gives `member` another name.
     pub fn rename(&mut self, member: &Member, name: &str) {
-        let mut text = BytesMut::new();
-        json::string(&mut text, name);
-        self.replace(member.name.clone(), text);
+        let with = self.say(|text| json::string(text, name));
+        self.list.push(Edit { range: member.name.clone(), with });
     }
 
     /// Removes `member`, one of `members`, with its comma.
@@ -72,30 +81,43 @@ impl Edits {
 
     /// Adds a member, `value` a JSON text, at the object's end.
     pub fn append(&mut self, members: &Members, name: &'static str, value: impl AsRef<[u8]>) {
-        self.object(members).tail.push(Insert::new(name, value.as_ref()));
+        let value = self.say(|text| text.extend_from_slice(value.as_ref()));
+        self.object(members).tail.push(Insert { name, value });
     }
 
     /// Adds a member, `value` a JSON text, at the object's start, behind those that were added there before.
     pub fn prepend(&mut self, members: &Members, name: &'static str, value: impl AsRef<[u8]>) {
-        self.object(members).head.push(Insert::new(name, value.as_ref()));
+        let value = self.say(|text| text.extend_from_slice(value.as_ref()));
+        self.object(members).head.push(Insert { name, value });
     }
 
     /// Makes `value`, a JSON text, the value of the one member called `name`: replaces the first, removes others,
     /// appends it if there is none.
     pub fn set(&mut self, body: &[u8], members: &Members, name: &'static str, value: impl AsRef<[u8]>) {
+        self.write(body, members, name, |text| text.extend_from_slice(value.as_ref()));
+    }
+
+    /// As [`set`](Self::set), with a value that `write` appends to a buffer. If that is nothing, nothing is set.
+    pub fn write(&mut self, body: &[u8], members: &Members, name: &'static str, write: impl FnOnce(&mut BytesMut)) {
+        let value = self.say(write);
+        if value.is_empty() {
+            return;
+        }
         let mut found = false;
         for (at, member) in members.iter().enumerate().filter(|(_, member)| member.is(body, name)) {
             if std::mem::replace(&mut found, true) {
                 self.object(members).cut(members, at);
             } else {
-                self.object(members).cuts.retain(|cut| cut.index != at);
-                self.value(member, Bytes::copy_from_slice(value.as_ref()));
+                if let Some(object) = self.objects.iter_mut().find(|object| object.start == members.start()) {
+                    object.cuts.retain(|cut| cut.index != at);
+                }
+                self.list.push(Edit { range: member.value.clone(), with: value.clone() });
             }
         }
         if !found {
             let tail = &mut self.object(members).tail;
             tail.retain(|insert| insert.name != name);
-            tail.push(Insert::new(name, value.as_ref()));
+            tail.push(Insert { name, value });
         }
     }
 
@@ -104,38 +126,87 @@ impl Edits {
         self.list.is_empty() && self.objects.iter().all(Object::is_empty)
     }
 
-    /// The edited body as slices of `body` and of the replacements, in order, without a copy.
-    pub fn apply(self, body: &Bytes) -> SmallVec<[Bytes; 8]> {
-        let Self { mut list, objects } = self;
-        objects.iter().for_each(|object| object.settle(&mut list));
-        let mut order: SmallVec<[usize; 8]> = (0..list.len()).collect();
-        // At one place insertions come first, in the order they were made; then what reaches farthest, the last made
-        // first, so that it voids the others.
-        order.sort_by_key(|&at| {
-            let range = &list[at].0;
-            let made = if range.is_empty() { (0, Reverse(0)) } else { (1, Reverse(at)) };
-            (range.start, made.0, Reverse(range.end), made.1)
+    /// The edited body, in order: a small one in one piece, which costs less than many; a large one as slices of `body`
+    /// and of what is new, without a copy.
+    pub fn apply(mut self, body: &Bytes) -> SmallVec<[Bytes; 8]> {
+        if self.is_empty() {
+            return smallvec![body.clone()];
+        }
+        self.settle();
+        if body.len() > LARGEST_COPY {
+            let new = std::mem::take(&mut self.text).freeze();
+            let mut parts = SmallVec::new();
+            self.pieces(body.len(), |piece| match piece {
+                Piece::Old(range) => parts.push(body.slice(range)),
+                Piece::New(range) => parts.push(new.slice(range)),
+            });
+            return parts;
+        }
+        let mut whole = BytesMut::with_capacity(body.len() + self.text.len());
+        self.copy(body, &mut whole);
+        smallvec![whole.freeze()]
+    }
+
+    /// Appends the edited body to `out`.
+    pub fn apply_to(mut self, body: &[u8], out: &mut BytesMut) {
+        self.settle();
+        out.reserve(body.len() + self.text.len());
+        self.copy(body, out);
+    }
+
+    fn copy(&self, body: &[u8], out: &mut BytesMut) {
+        self.pieces(body.len(), |piece| {
+            let part = match piece {
+                Piece::Old(range) => body.get(range),
+                Piece::New(range) => self.text.get(range),
+            };
+            out.extend_from_slice(part.unwrap_or_default());
         });
-        let mut parts = SmallVec::new();
+    }
+
+    /// Tells the parts of the edited body in order. Edits have been settled.
+    fn pieces(&self, len: usize, mut each: impl FnMut(Piece)) {
         let mut done = 0;
-        for at in order {
-            let (range, with) = std::mem::take(&mut list[at]);
-            debug_assert!(range.start <= range.end && range.end <= body.len(), "an edit of another body");
-            if range.start < done || range.end < range.start || range.end > body.len() {
+        for Edit { range, with } in &self.list {
+            debug_assert!(range.start <= range.end && range.end <= len, "an edit of another body");
+            if range.start < done || range.end < range.start || range.end > len {
                 continue;
             }
             if done < range.start {
-                parts.push(body.slice(done..range.start));
+                each(Piece::Old(done..range.start));
             }
             if !with.is_empty() {
-                parts.push(with);
+                each(Piece::New(with.clone()));
             }
             done = range.end;
         }
-        if done < body.len() {
-            parts.push(body.slice(done..));
+        if done < len {
+            each(Piece::Old(done..len));
         }
-        parts
+    }
+
+    /// Turns all edits into replacements, in the order of the body.
+    fn settle(&mut self) {
+        for object in &self.objects {
+            object.settle(&mut self.text, &mut self.list);
+        }
+        // At one place insertions come first, in the order they were made; then what reaches farthest, the last made
+        // first, so that it voids the others. Text only grows, so its place tells the order.
+        self.list.sort_unstable_by_key(|Edit { range, with }| {
+            let (insertion, replacement) =
+                if range.is_empty() { (with.start, None) } else { (usize::MAX, Some((range.end, with.start, with.end))) };
+            (range.start, insertion, Reverse(replacement))
+        });
+    }
+
+    /// Adds to the new text; says where it stands.
+    fn say(&mut self, write: impl FnOnce(&mut BytesMut)) -> Range<usize> {
+        if self.text.capacity() == 0 {
+            self.text.reserve(FIRST_TEXT);
+        }
+        let start = self.text.len();
+        write(&mut self.text);
+        start..self.text.len()
     }
 
     /// The edits of the object whose members these are, known by its opening brace.
@@ -149,6 +220,17 @@ impl Edits {
     }
 }
 
+/// Up to here a body is copied rather than cut to slices, in bytes.
+const LARGEST_COPY: usize = 16 * 1024;
+/// Room for a usual answer's additions, in bytes.
+const FIRST_TEXT: usize = 512;
+
+/// A part of the edited body: a range of the old bytes or of the new text.
+enum Piece {
+    Old(Range<usize>),
+    New(Range<usize>),
+}
+
 /// What becomes of one object's members.
 #[derive(Clone, Debug, Default)]
 struct Object {
@@ -158,9 +240,9 @@ struct Object {
     last: usize,
     count: usize,
     /// By number, each once.
-    cuts: SmallVec<[Cut; 4]>,
-    head: SmallVec<[Insert; 1]>,
-    tail: SmallVec<[Insert; 1]>,
+    cuts: SmallVec<[Cut; 2]>,
+    head: SmallVec<[Insert; 2]>,
+    tail: SmallVec<[Insert; 4]>,
 }
 
 /// A removed member.
@@ -175,11 +257,11 @@ struct Cut {
     after: Option<usize>,
 }
 
-/// An added member.
+/// An added member; its value stands in the new text.
 #[derive(Clone, Debug)]
 struct Insert {
     name: &'static str,
-    value: SmallVec<[u8; 32]>,
+    value: Range<usize>,
 }
 
 impl Object {
@@ -198,12 +280,17 @@ impl Object {
     }
 
     /// Turns the object's edits into replacements of ranges, commas included.
-    fn settle(&self, list: &mut SmallVec<[(Range<usize>, Bytes); 4]>) {
+    fn settle(&self, text: &mut BytesMut, list: &mut SmallVec<[Edit; 8]>) {
         let kept = self.count > self.cuts.len();
-        if !self.head.is_empty() {
-            let comma = if kept || !self.tail.is_empty() { "," } else { "" };
-            list.push((self.start + 1..self.start + 1, text("", &self.head, comma)));
-        }
+        let mut insert = |at: usize, before: &str, inserts: &[Insert], after: &str| {
+            if !inserts.is_empty() {
+                let start = text.len();
+                write(text, before, inserts, after);
+                list.push(Edit { range: at..at, with: start..text.len() });
+            }
+        };
+        insert(self.start + 1, "", &self.head, if kept || !self.tail.is_empty() { "," } else { "" });
+        insert(self.last, if kept { "," } else { "" }, &self.tail, "");
         // Neighbours go together: with the comma behind them, or at the end with the one before.
         for run in self.cuts.chunk_by(|one, next| one.index + 1 == next.index) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
@@ -212,33 +299,24 @@ impl Object {
                 None if first.index > 0 => first.before..last.range.end,
                 None => first.range.start..last.range.end,
             };
-            list.push((range, Bytes::new()));
-        }
-        if !self.tail.is_empty() {
-            list.push((self.last..self.last, text(if kept { "," } else { "" }, &self.tail, "")));
+            list.push(Edit { range, with: text.len()..text.len() });
         }
     }
 }
 
-impl Insert {
-    fn new(name: &'static str, value: &[u8]) -> Self {
-        Self { name, value: value.into() }
-    }
-}
-
-fn text(before: &str, inserts: &[Insert], after: &str) -> Bytes {
-    let mut text = BytesMut::with_capacity(inserts.iter().map(|insert| insert.name.len() + insert.value.len() + 4).sum::<usize>() + 2);
+/// Writes members into `text`, where their values stand already.
+fn write(text: &mut BytesMut, before: &str, inserts: &[Insert], after: &str) {
+    text.reserve(inserts.iter().map(|insert| insert.name.len() + insert.value.len() + 4).sum::<usize>() + 2);
     text.extend_from_slice(before.as_bytes());
     for (at, Insert { name, value }) in inserts.iter().enumerate() {
-        if at > 0 {
-            text.extend_from_slice(b",");
-        }
-        json::string(&mut text, name);
-        text.extend_from_slice(b":");
-        text.extend_from_slice(value);
+        text.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+        json::escaped(text, name);
+        text.extend_from_slice(b"\":");
+        let start = text.len();
+        text.resize(start + value.len(), 0);
+        text.copy_within(value.clone(), start);
     }
     text.extend_from_slice(after.as_bytes());
-    text.freeze()
 }
 
 #[cfg(test)]

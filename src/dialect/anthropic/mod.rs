@@ -84,9 +84,7 @@ impl Dialect for AnthropicMessages {
     }
 
     fn patch_request(&self, body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
-        let mut model = BytesMut::new();
-        json::string(&mut model, target.model);
-        edits.set(body, members, "model", model);
+        edits.write(body, members, "model", |out| json::string(out, target.model));
         for name in GATEWAY_MEMBERS {
             edits.remove(body, members, name);
         }

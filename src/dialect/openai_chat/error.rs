@@ -240,9 +240,7 @@ fn spoken(raw: &Bytes, kind: &str) -> Option<SmallVec<[Bytes; 8]>> {
     }
     let mut edits = Edits::default();
     if !envelope.kind.is_some_and(text) {
-        let mut quoted = BytesMut::new();
-        json::string(&mut quoted, kind);
-        edits.set(raw, &members, "type", quoted);
+        edits.write(raw, &members, "type", |out| json::string(out, kind));
     }
     Some(edits.apply(raw))
 }

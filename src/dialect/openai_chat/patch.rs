@@ -1,7 +1,5 @@
 //! A caller's own request, made to fit another provider of the same dialect without being parsed.
 
-use bytes::{Bytes, BytesMut};
-
 use crate::dialect::{
     Capabilities, Edits, GATEWAY_MEMBERS, LengthMember, Target, json,
     scan::{self, Member, Members},
@@ -9,9 +7,7 @@ use crate::dialect::{
 
 /// Collects the edits: the model, our own members, the usage that only we ask for, the provider's quirks.
 pub(super) fn request(body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
-    let mut model = BytesMut::with_capacity(target.model.len() + 2);
-    json::string(&mut model, target.model);
-    edits.set(body, members, "model", model);
+    edits.write(body, members, "model", |out| json::string(out, target.model));
     for name in GATEWAY_MEMBERS {
         edits.remove(body, members, name);
     }
@@ -63,7 +59,7 @@ fn include_usage(body: &[u8], members: &Members, edits: &mut Edits) {
                 edits.set(body, &members, "include_usage", "true");
             }
         }
-        Some(options) => edits.value(options, Bytes::from_static(OPTIONS.as_bytes())),
+        Some(options) => edits.value(options, OPTIONS),
     }
 }
 
@@ -73,7 +69,7 @@ fn system_role(body: &[u8], members: &Members, edits: &mut Edits) {
     let developer = |role: &&Member| role.text(body) == "\"developer\"";
     for message in scan::elements(body, &messages.value) {
         if let Some(role) = Members::of(body, &message).find(body, "role").filter(developer) {
-            edits.value(role, Bytes::from_static(b"\"system\""));
+            edits.value(role, "\"system\"");
         }
     }
 }

@@ -120,10 +120,7 @@ impl Pipe for MessageRelay {
         let mut edits = Edits::default();
         if let Some(notes) = &self.options.notes {
             name(notes.as_ref(), seen.id.as_deref(), body, &members, &mut edits);
-            let mut value = BytesMut::new();
-            if notes.meta(seen, &mut value) {
-                edits.set(body, &members, "meta", &value);
-            }
+            edits.write(body, &members, "meta", |out| _ = notes.meta(seen, out));
             if let (true, Some(used), Some(usage)) = (self.options.rich_usage, seen.usage, usage) {
                 cost(notes.as_ref(), &used, body, &Members::of(body, &usage.value), &mut edits);
             }
@@ -142,31 +139,23 @@ fn scan(data: &[u8]) -> Result<Members, StreamError> {
 
 /// Names the provider, and its id of the answer, in a message. What a gateway behind us wrote there gives way.
 fn name(notes: &dyn Notes, id: Option<&str>, body: &[u8], message: &Members, edits: &mut Edits) {
-    let mut value = BytesMut::new();
-    json::string(&mut value, notes.provider());
-    edits.set(body, message, "provider", &value);
+    edits.write(body, message, "provider", |out| json::string(out, notes.provider()));
     if let Some(id) = id {
-        value.clear();
-        json::string(&mut value, id);
-        edits.set(body, message, "native_response_id", &value);
+        edits.write(body, message, "native_response_id", |out| json::string(out, id));
     }
 }
 
 /// Tells the cost of `used` in `usage`, if there is one to tell.
 fn cost(notes: &dyn Notes, used: &Usage, body: &[u8], usage: &Members, edits: &mut Edits) {
-    let mut value = BytesMut::new();
-    if notes.cost(used, &mut value) {
-        edits.set(body, usage, "cost", &value);
-    }
+    edits.write(body, usage, "cost", |out| _ = notes.cost(used, out));
 }
 
 /// Writes `frame` with its datum edited.
 fn splice(data: &str, edits: Edits, frame: &Frame<'_>, out: &mut BytesMut) {
-    let parts = edits.apply(&Bytes::copy_from_slice(data.as_bytes()));
     match memmem::find(frame.raw, data.as_bytes()) {
         Some(start) => {
             out.extend_from_slice(&frame.raw[..start]);
-            parts.iter().for_each(|part| out.extend_from_slice(part));
+            edits.apply_to(data.as_bytes(), out);
             out.extend_from_slice(&frame.raw[start + data.len()..]);
         }
         // The datum came in several lines, which JSON does not mind in one.
@@ -174,7 +163,9 @@ fn splice(data: &str, edits: Edits, frame: &Frame<'_>, out: &mut BytesMut) {
             out.extend_from_slice(b"event: ");
             out.extend_from_slice(frame.event.as_bytes());
             out.extend_from_slice(b"\ndata: ");
-            out.extend(parts.iter().flat_map(|part| part.iter()).filter(|byte| **byte != b'\n'));
+            let mut edited = BytesMut::new();
+            edits.apply_to(data.as_bytes(), &mut edited);
+            out.extend(edited.iter().filter(|byte| **byte != b'\n'));
             out.extend_from_slice(b"\n\n");
         }
     }

@@ -80,8 +80,7 @@ impl ChatRelay {
         } else if self.options.notes.is_none() || counted.is_none() {
             self.splice(frame, data, members, None, out);
         } else {
-            let carrier = Bytes::copy_from_slice(body);
-            self.usage = Some(usage::chunk(&carrier, &told, &self.id, &self.options, seen));
+            self.usage = Some(usage::chunk(body, &told, &self.id, &self.options, seen));
             if *choices > 0 {
                 self.splice(frame, data, members, usage, out);
             }
@@ -122,7 +121,7 @@ impl ChatRelay {
                 Some(_) => {
                     let mut edits = Edits::default();
                     edits.remove(body, members, "usage");
-                    edited(frame, data, edits, out);
+                    write(frame, data, out, |out| edits.apply_to(body, out));
                 }
                 None => out.extend_from_slice(frame.raw),
             }
@@ -150,9 +149,9 @@ impl ChatRelay {
                     edits.remove(body, members, "usage");
                 }
                 if first {
-                    edits.set(body, members, "provider", quoted(notes.provider()));
+                    edits.write(body, members, "provider", |out| json::string(out, notes.provider()));
                 }
-                edited(frame, data, edits, out);
+                write(frame, data, out, |out| edits.apply_to(body, out));
             }
         }
     }
@@ -242,7 +241,7 @@ impl Pipe for ChatRelay {
         let Some(notes) = &self.options.notes else { return Ok(vec![body.clone()]) };
         let mut edits = Edits::default();
         edits.set(body, &told.members, "id", &self.id);
-        edits.set(body, &told.members, "provider", quoted(notes.provider()));
+        edits.write(body, &told.members, "provider", |out| json::string(out, notes.provider()));
         usage::annotate(body, &told, &self.options, seen, &mut edits);
         Ok(edits.apply(body).into_vec())
     }
@@ -254,18 +253,6 @@ impl Pipe for ChatRelay {
 
 fn read(body: &[u8]) -> Result<Told<'_>, StreamError> {
     observe::read(body).map_err(|error| StreamError::malformed(error.to_string()))
-}
-
-fn quoted(text: &str) -> BytesMut {
-    let mut quoted = BytesMut::with_capacity(text.len() + 2);
-    json::string(&mut quoted, text);
-    quoted
-}
-
-/// Forwards a frame with its payload edited.
-fn edited(frame: &Frame<'_>, data: &str, edits: Edits, out: &mut BytesMut) {
-    let whole = Bytes::copy_from_slice(data.as_bytes());
-    write(frame, data, out, |out| edits.apply(&whole).iter().for_each(|part| out.extend_from_slice(part)));
 }
 
 /// Forwards a frame with another payload, its other lines as they came.

@@ -2,23 +2,22 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{observe::Told, quoted};
-use crate::dialect::{AnswerOptions, Edits, Seen, openai_chat::usage};
+use super::observe::Told;
+use crate::dialect::{AnswerOptions, Edits, Seen, json};
 
 /// Makes the usage chunk out of the chunk that carries the usage.
-pub(super) fn chunk(carrier: &Bytes, told: &Told<'_>, id: &Bytes, options: &AnswerOptions, seen: &Seen) -> Bytes {
+pub(super) fn chunk(carrier: &[u8], told: &Told<'_>, id: &Bytes, options: &AnswerOptions, seen: &Seen) -> Bytes {
     let members = &told.members;
     let mut edits = Edits::default();
     edits.set(carrier, members, "id", id);
     if let Some(notes) = &options.notes {
-        edits.set(carrier, members, "provider", quoted(notes.provider()));
+        edits.write(carrier, members, "provider", |out| json::string(out, notes.provider()));
     }
     // On a content chunk it rides along; the content went out already.
     edits.set(carrier, members, "choices", "[]");
     annotate(carrier, told, options, seen, &mut edits);
-    let parts = edits.apply(carrier);
-    let mut text = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
-    parts.iter().for_each(|part| text.extend_from_slice(part));
+    let mut text = BytesMut::new();
+    edits.apply_to(carrier, &mut text);
     text.freeze()
 }
 
@@ -27,12 +26,9 @@ pub(super) fn annotate(body: &[u8], told: &Told<'_>, options: &AnswerOptions, se
     let Some(notes) = &options.notes else { return };
     let members = &told.members;
     if let Some(id) = &seen.id {
-        edits.set(body, members, "native_response_id", quoted(id));
+        edits.write(body, members, "native_response_id", |out| json::string(out, id));
     }
-    let mut meta = BytesMut::new();
-    if notes.meta(seen, &mut meta) {
-        edits.set(body, members, "meta", meta);
-    }
+    edits.write(body, members, "meta", |out| _ = notes.meta(seen, out));
     let (Some(counts), Some(usage), true) = (&told.counted, &seen.usage, options.rich_usage) else { return };
     for (ours, theirs) in PAIRS {
         for (name, twin) in [(ours, theirs), (theirs, ours)] {
@@ -41,9 +37,7 @@ pub(super) fn annotate(body: &[u8], told: &Told<'_>, options: &AnswerOptions, se
             }
         }
     }
-    if let Some(cost) = usage::cost(usage, options) {
-        edits.set(body, counts, "cost", cost);
-    }
+    edits.write(body, counts, "cost", |out| _ = notes.cost(usage, out));
 }
 
 /// The two names of each count.
