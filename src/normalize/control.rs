@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
     time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
+use smallvec::SmallVec;
 
 use crate::{
     dialect::{
@@ -57,11 +57,7 @@ pub(super) fn read(
     own: bool,
 ) -> Result<Control, Fault> {
     let members = Members::scan(body).map_err(|error| unreadable(body, error))?;
-    let repeated = members.repeated(body, SHARED).or_else(|| if own { members.repeated(body, &GATEWAY_MEMBERS) } else { None });
-    if let Some(name) = repeated {
-        return Err(Fault::invalid(format!("/{name}"), "is there more than once"));
-    }
-    let reader = Reader { body, members: &members };
+    let reader = Reader::new(body, &members, if own { &GATEWAY_MEMBERS } else { &[] })?;
     let model: String = reader.required("model", "a string")?;
     if model.is_empty() {
         return Err(Fault::invalid("/model", "is empty"));
@@ -180,17 +176,28 @@ fn unreadable(body: &[u8], error: ScanError) -> Fault {
     }
 }
 
-/// The scanned body.
-struct Reader<'b> {
-    body: &'b [u8],
-    members: &'b Members,
-}
+/// The members of the scanned body that are acted on: name and JSON.
+struct Reader<'b>(SmallVec<[(&'static str, &'b [u8]); 4]>);
 
 impl<'b> Reader<'b> {
+    /// Finds them: those that the dialects share, and `own`. None may be there twice, since parsers disagree on which of two
+    /// counts.
+    fn new(body: &'b [u8], members: &Members, own: &[&'static str]) -> Result<Self, Fault> {
+        let mut found = SmallVec::<[(&'static str, &'b [u8]); 4]>::new();
+        for member in members {
+            let Some(name) = SHARED.iter().chain(own).copied().find(|name| member.is(body, name)) else { continue };
+            if found.iter().any(|(other, _)| *other == name) {
+                return Err(Fault::invalid(format!("/{name}"), "is there more than once"));
+            }
+            found.push((name, member.bytes(body)));
+        }
+        Ok(Self(found))
+    }
+
     /// A member's JSON text.
     fn text(&self, name: &str) -> Option<&'b str> {
-        let range: Range<usize> = self.members.find(self.body, name)?.value.clone();
-        std::str::from_utf8(self.body.get(range)?).ok()
+        let (_, json) = self.0.iter().find(|(found, _)| *found == name)?;
+        std::str::from_utf8(json).ok()
     }
 
     fn optional<T: Deserialize<'b>>(&self, name: &str, expected: &str) -> Result<Option<T>, Fault> {

@@ -116,12 +116,22 @@ pub(super) fn tell_losses(losses: [&Losses; 2], headers: &mut HeaderMap) {
     }
 }
 
-/// A header's value made of bytes of ours.
-pub(super) fn text(text: BytesMut) -> Option<HeaderValue> {
-    HeaderValue::from_maybe_shared(text.freeze()).ok()
+/// Writes headers whose values are made for one answer, all into one buffer.
+pub(super) struct Line<'h> {
+    headers: &'h mut HeaderMap,
+    text: BytesMut,
 }
 
-/// A header's value, if `text` can be one.
-pub(super) fn value(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(text).ok()
+impl<'h> Line<'h> {
+    pub(super) fn new(headers: &'h mut HeaderMap) -> Self {
+        Self { headers, text: BytesMut::with_capacity(160) }
+    }
+
+    /// Sets the header `name` to what `write` appends, if that can be a header's value.
+    pub(super) fn write(&mut self, name: HeaderName, write: impl FnOnce(&mut BytesMut)) {
+        write(&mut self.text);
+        if let Ok(value) = HeaderValue::from_maybe_shared(self.text.split().freeze()) {
+            self.headers.insert(name, value);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
@@ -25,6 +25,7 @@ use super::{
     whole,
 };
 use crate::{
+    catalog::Picodollars,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
     stage::{Attempt, CallFacts, Outcome, Outgoing, Tally, deadline},
@@ -158,15 +159,12 @@ impl Exchange {
         self.tally.lost(self.losses.clone());
         self.tally.lost(self.pipe.losses().clone());
         self.notes.tally.end(Outcome::Complete, None);
-        let mut response = Response::new(TranslatedBody::whole(slices));
-        let headers = response.headers_mut();
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], headers);
-        if let Some(usage) = seen.usage {
-            let mut cost = BytesMut::with_capacity(24);
-            self.notes.tally.cost(&usage).total().write(&mut cost);
-            headers.extend(head::text(cost).map(|value| (head::X_GATEWAY_COST_USD, value)));
-        }
+        let cost = seen.usage.map(|usage| self.notes.tally.cost(&usage).total());
+        annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], cost, &mut headers);
+        let mut response = Response::new(TranslatedBody::whole(slices));
+        *response.headers_mut() = headers;
         Ok(response)
     }
 
@@ -197,12 +195,13 @@ impl Exchange {
         stream.committed(self.config.hold).await?;
         self.tally.lost(losses.clone());
         let (model, answer_losses) = stream.so_far();
-        let mut response = Response::new(TranslatedBody::stream(stream));
-        let headers = response.headers_mut();
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-        annotate(&self.notes, model.as_deref(), [&losses, &answer_losses], headers);
+        annotate(&self.notes, model.as_deref(), [&losses, &answer_losses], None, &mut headers);
+        let mut response = Response::new(TranslatedBody::stream(stream));
+        *response.headers_mut() = headers;
         Ok(response)
     }
 }
@@ -235,20 +234,27 @@ fn foreign(what: &str) -> Fault {
 
 const X_ACCEL_BUFFERING: http::HeaderName = http::HeaderName::from_static("x-accel-buffering");
 
-/// Writes the headers that every answer has.
-fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losses; 2], headers: &mut HeaderMap) {
+/// Room for an answer's headers, those of the layers above included.
+const HEADERS: usize = 12;
+
+/// Writes the headers that every answer has, and what a whole one cost.
+fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losses; 2], cost: Option<Picodollars>, headers: &mut HeaderMap) {
     let target = &notes.target;
-    headers.extend(head::value(target.provider.name.as_str()).map(|value| (head::X_GATEWAY_PROVIDER, value)));
-    headers.extend(head::value(model.unwrap_or(&target.model)).map(|value| (head::X_GATEWAY_MODEL, value)));
-    headers.insert(head::X_GATEWAY_ATTEMPTS, notes.attempt.into());
+    let mut line = head::Line::new(headers);
+    line.write(head::X_GATEWAY_PROVIDER, |out| out.extend_from_slice(target.provider.name.as_str().as_bytes()));
+    line.write(head::X_GATEWAY_MODEL, |out| out.extend_from_slice(model.unwrap_or(&target.model).as_bytes()));
     let now = std::time::Instant::now();
     let (before, with) = (notes.sent.saturating_duration_since(notes.call.started), now.saturating_duration_since(notes.sent));
-    let mut timing = BytesMut::with_capacity(64);
-    timing.extend_from_slice(b"gateway;dur=");
-    write_millis(&mut timing, before);
-    timing.extend_from_slice(b", provider;dur=");
-    write_millis(&mut timing, with);
-    headers.extend(head::text(timing).map(|value| (head::SERVER_TIMING, value)));
+    line.write(head::SERVER_TIMING, |out| {
+        out.extend_from_slice(b"gateway;dur=");
+        write_millis(out, before);
+        out.extend_from_slice(b", provider;dur=");
+        write_millis(out, with);
+    });
+    if let Some(cost) = cost {
+        line.write(head::X_GATEWAY_COST_USD, |out| cost.write(out));
+    }
+    headers.insert(head::X_GATEWAY_ATTEMPTS, notes.attempt.into());
     head::tell_losses(losses, headers);
 }
 
