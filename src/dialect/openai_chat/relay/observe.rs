@@ -46,13 +46,13 @@ struct Made {
     words: Option<Range<usize>>,
 }
 
-/// Reads an answer or a chunk.
+/// Reads an answer or a chunk. Of a repeated member the last counts.
 pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
     let mut told = Told::default();
     let (mut said_choices, mut said_message) = (false, false);
     let members = Members::visit(body, |walk, name| match &*name.text() {
-        b"id" => first(&mut told.id, walk.skip()),
-        b"model" => first(&mut told.model, walk.skip()),
+        b"id" => told.id = Some(walk.skip()),
+        b"model" => told.model = Some(walk.skip()),
         b"object" => told.error |= walk.skip() == b"\"error\"",
         b"error" => told.error |= walk.skip() != b"null",
         b"message" | b"detail" | b"msg" | b"errors" => said_message |= walk.skip() != b"null",
@@ -66,8 +66,11 @@ pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
                 told.usage(walk);
             }
         }),
-        b"usage" if walk.peek() == Some(b'{') => {
-            told.counts = None;
+        b"usage" => {
+            // It counts more than what a choice says, unless it is `null`.
+            if walk.peek() == Some(b'{') || told.counted.take().is_some() {
+                told.counts = None;
+            }
             told.counted = told.usage(walk);
         }
         _ => {}
@@ -113,9 +116,9 @@ impl<'b> Told<'b> {
     fn choice(&mut self, walk: &mut Walk<'b>) {
         let (mut index, mut finish) = (None, None);
         walk.object(|walk, name| match &*name.text() {
-            b"index" => index = index.or(std::str::from_utf8(walk.skip()).ok().and_then(|index| index.parse().ok())),
+            b"index" => index = std::str::from_utf8(walk.skip()).ok().and_then(|index| index.parse().ok()),
             b"delta" | b"message" => self.made.message(walk),
-            b"finish_reason" => first(&mut finish, walk.skip()),
+            b"finish_reason" => finish = Some(walk.skip()),
             b"error" => self.error |= matches!(walk.peek(), Some(b'{' | b'"')),
             // Moonshot's streams count here.
             b"usage" if self.counts.is_none() => _ = self.usage(walk),
@@ -198,11 +201,6 @@ impl Made {
 
 fn is_empty(json: &[u8]) -> bool {
     matches!(json, b"null" | b"\"\"" | b"[]" | b"{}")
-}
-
-/// The first of two members with one name counts.
-fn first<'b>(kept: &mut Option<&'b [u8]>, json: &'b [u8]) {
-    kept.get_or_insert(json);
 }
 
 /// A JSON string's text.
