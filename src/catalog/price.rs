@@ -38,23 +38,21 @@ impl Sum for Picodollars {
 impl Picodollars {
     /// Appends US dollars as a plain decimal, exact: `0.00234`.
     pub fn write(self, out: &mut BytesMut) {
+        let mut whole = itoa::Buffer::new();
         let (whole, part) = match u64::try_from(self.0) {
             // Division of 128 bits is slow, and nobody owes 18 million dollars for a call.
-            Ok(amount) => (u128::from(amount / USD as u64), amount % USD as u64),
-            Err(_) => (self.0 / USD, (self.0 % USD) as u64),
+            Ok(amount) => (whole.format(amount / USD as u64), amount % USD as u64),
+            Err(_) => (whole.format(self.0 / USD), (self.0 % USD) as u64),
         };
-        out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
-        if part == 0 {
-            return;
+        out.extend_from_slice(whole.as_bytes());
+        if part > 0 {
+            // The dollar in front keeps the zeros behind the point.
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(part + USD as u64).as_bytes();
+            let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or_default();
+            out.extend_from_slice(b".");
+            out.extend_from_slice(digits.get(1..=last).unwrap_or_default());
         }
-        let mut digits = *b".000000000000";
-        let mut rest = part;
-        for digit in digits[1..].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let kept = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
-        out.extend_from_slice(&digits[..kept]);
     }
 }
 
@@ -261,14 +259,18 @@ pub struct CostLine {
 impl Cost {
     /// What `usage` costs at `price`.
     pub fn of(usage: &Usage, price: Option<&Price>) -> Self {
+        Self { lines: Self::lines_of(usage, price).collect() }
+    }
+
+    /// The lines of [`of`](Self::of), one by one.
+    pub fn lines_of(usage: &Usage, price: Option<&Price>) -> impl Iterator<Item = CostLine> {
         let tier = price.and_then(|price| price.tier(usage.prompt().saturating_add(usage.input_audio)));
-        let line = |meter: Meter| {
-            let quantity = meter.of(usage);
+        let used = Meter::ALL.map(|meter| (meter, meter.of(usage)));
+        used.into_iter().filter(|(_, quantity)| *quantity > 0).map(move |(meter, quantity)| {
             let rate = tier.and_then(|tier| tier.rate_of(meter));
             let amount = Picodollars(rate.map_or(0, |rate| u128::from(rate.0) * u128::from(quantity)));
-            (quantity > 0).then_some(CostLine { meter, quantity, rate, amount })
-        };
-        Self { lines: Meter::ALL.into_iter().filter_map(line).collect() }
+            CostLine { meter, quantity, rate, amount }
+        })
     }
 
     /// The exact sum.
@@ -280,7 +282,8 @@ impl Cost {
     pub fn write(&self, out: &mut BytesMut) {
         let nanos = self.total().nanos();
         let mut cost = json::Object::begin(out);
-        cost.number("total_nanos", nanos).str("total_usd", &Picodollars(u128::from(nanos) * NANO).to_string()).str("currency", "USD");
+        quoted(cost.number("total_nanos", nanos).key("total_usd"), Picodollars(u128::from(nanos) * NANO));
+        cost.str("currency", "USD");
         self.write_lines(cost.key("lines"));
         cost.end();
     }
