@@ -18,7 +18,7 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How often records go from the journal to the database.
-const SHIP: Duration = Duration::from_millis(200);
+const SHIP: Duration = Duration::from_millis(500);
 
 /// The gateway that `config` describes, with keys and records in `database`.
 pub(super) async fn gateway(config: &Config, database: Sqlite, pepper: Pepper) -> Result<(Gateway, Driver), Failure> {

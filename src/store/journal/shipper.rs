@@ -32,7 +32,7 @@ use crate::{
 /// # use std::time::Duration;
 /// # fn with(catalog: Catalog, journal: Journal, store: impl RecordStore) {
 /// let shipper = Shipper::new(journal.clone(), store);
-/// let builder = Gateway::builder(catalog).open().ledger(journal).records(shipper.clone()).every(Duration::from_millis(200), shipper);
+/// let builder = Gateway::builder(catalog).open().ledger(journal).records(shipper.clone()).every(Duration::from_millis(500), shipper);
 /// # drop(builder);
 /// # }
 /// ```
@@ -49,7 +49,7 @@ struct Shared {
 }
 
 /// How often [`Shipper::run`] looks for something to ship.
-const TICK: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(500);
 
 impl Shipper {
     /// Ships `journal` to `store`.
@@ -89,7 +89,7 @@ impl Shipper {
         Ok(())
     }
 
-    /// Ships whenever there is something, five times a second at most, for ever. Drop the future to stop, and
+    /// Ships whenever there is something, twice a second at most, for ever. Drop the future to stop, and
     /// [`ship`](Self::ship) once more when the last call is settled.
     pub async fn run(&self) {
         let mut ticks = tokio::time::interval(TICK);
