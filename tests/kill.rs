@@ -17,6 +17,7 @@ use std::{
     thread,
 };
 
+use portcullis::store::RecordRow;
 use support::{
     answers::{openai_answer, openai_events},
     provider::Provider,
@@ -72,10 +73,11 @@ fn call(address: &str, number: u32) -> Option<String> {
 fn records(folder: &Path) -> HashMap<String, (u32, usize)> {
     let database = rusqlite::Connection::open(folder.join("gateway.db")).expect("a database");
     let mut query = database.prepare("SELECT id, record FROM records").expect("a table");
-    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).expect("rows");
+    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))).expect("rows");
     let mut records = HashMap::new();
     for row in rows {
-        let (id, record) = row.expect("a row");
+        let (id, packed) = row.expect("a row");
+        let record = RecordRow::read(&packed).and_then(|row| row.json()).expect("a record");
         let record: serde_json::Value = serde_json::from_str(&record).expect("a record is JSON");
         let entry = records.entry(id).or_insert((0, 0));
         entry.0 += 1;

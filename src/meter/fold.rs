@@ -8,7 +8,7 @@ use std::{
 
 use super::{AttemptRecord, PricingLine, Record, RecordedUsage, UsageSource, estimate};
 use crate::{
-    catalog::{Cost, CostLine, Picodollars, Price},
+    catalog::{Cost, Picodollars, Price},
     dialect::{Losses, Seen, Usage},
     fault::{Fault, FaultKind},
     stage::{AttemptEntry, CallFacts, Outcome, Principal},
@@ -102,9 +102,9 @@ impl Books<'_> {
             error_origin,
             finish_reason: seen.finish_reason.map(clip_owned),
             usage: bill.usage,
-            cost_nanos: bill.total().nanos(),
+            cost_nanos: bill.total.nanos(),
             currency: "USD",
-            pricing_lines: bill.lines.into_iter().map(PricingLine).collect(),
+            pricing_lines: bill.lines,
             latency_ms: millis(latency),
             ttft_ms: committed.map(|committed| millis(committed.saturating_duration_since(call.started))),
             generation_ms: generation.map(millis),
@@ -165,7 +165,7 @@ impl Books<'_> {
         let cost = bill.add(usage, entry.target.price.as_deref());
         AttemptRecord {
             provider: entry.target.provider.name.clone(),
-            model: entry.target.model.to_string(),
+            model: entry.target.model.clone(),
             status: entry.status,
             fault,
             usage,
@@ -196,27 +196,26 @@ impl Books<'_> {
 #[derive(Default)]
 struct Bill {
     usage: RecordedUsage,
-    lines: Vec<CostLine>,
+    lines: Vec<PricingLine>,
+    total: Picodollars,
 }
 
 impl Bill {
     fn add(&mut self, usage: RecordedUsage, price: Option<&Price>) -> Picodollars {
         self.usage = self.usage.plus(usage);
-        let cost = Cost::of(&usage.counts, price);
-        for line in &cost.lines {
-            match self.lines.iter_mut().find(|known| (known.meter, known.rate) == (line.meter, line.rate)) {
-                Some(known) => {
+        let mut cost = Picodollars::default();
+        for line in Cost::lines_of(&usage.counts, price) {
+            cost = cost + line.amount;
+            match self.lines.iter_mut().find(|PricingLine(known)| (known.meter, known.rate) == (line.meter, line.rate)) {
+                Some(PricingLine(known)) => {
                     known.quantity = known.quantity.saturating_add(line.quantity);
                     known.amount = known.amount + line.amount;
                 }
-                None => self.lines.push(*line),
+                None => self.lines.push(PricingLine(line)),
             }
         }
-        cost.total()
-    }
-
-    fn total(&self) -> Picodollars {
-        self.lines.iter().map(|line| line.amount).sum()
+        self.total = self.total + cost;
+        cost
     }
 }
 

@@ -46,7 +46,6 @@ mod body;
 mod estimate;
 mod fold;
 mod future;
-pub(crate) mod json;
 mod layer;
 mod ledger;
 mod observer;
@@ -54,6 +53,7 @@ mod record;
 mod recorder;
 mod service;
 
+pub(crate) use self::record::{is_one, rfc3339};
 pub use self::{
     body::MeteredBody,
     future::ResponseFuture,

@@ -1,6 +1,6 @@
 //! The record of a call.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use serde::{
     Serialize, Serializer,
@@ -96,7 +96,8 @@ pub struct AttemptRecord {
     /// Who was asked.
     pub provider: ProviderId,
     /// The provider's name of the model.
-    pub model: String,
+    #[serde(serialize_with = "text")]
+    pub model: Arc<str>,
     /// The status of its answer.
     pub status: Option<u16>,
     /// The name of what went wrong.
@@ -234,11 +235,11 @@ fn losses<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Err
 }
 
 /// RFC 3339 in UTC, to the millisecond. Times that no calendar has (a broken clock) become the epoch.
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     let time = jiff::Timestamp::try_from(*time).unwrap_or_default();
     serializer.collect_str(&format_args!("{time:.3}"))
 }
 
-fn is_one(calls: &u64) -> bool {
+pub(crate) fn is_one(calls: &u64) -> bool {
     *calls == 1
 }

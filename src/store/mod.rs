@@ -9,9 +9,13 @@
 //! MeterLayer -> Journal (files, one write per entry) -> Shipper -> RecordStore (SQLite, or a host's own)
 //! ```
 
+mod form;
 mod journal;
+mod packed;
 mod records;
 mod rows;
+#[cfg(test)]
+mod samples;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -7,8 +7,8 @@ use tower::BoxError;
 
 use super::RecordRows;
 
-/// A call's record as a store takes it: the record's JSON, and the columns to find and sum it by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A call's record as a store takes it: packed, and the columns to find and sum it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordRow<'a> {
     /// The call's id, unique; ids are ordered by time.
     pub id: &'a str,
@@ -32,8 +32,9 @@ pub struct RecordRow<'a> {
     pub output_tokens: u64,
     /// Whether it succeeded.
     pub success: bool,
-    /// The record in its public form.
-    pub json: &'a str,
+    /// All of the record, for a fifth of the room that its [`json`](Self::json) takes. A store that keeps it gets the row
+    /// again by [`read`](Self::read).
+    pub packed: &'a [u8],
 }
 
 /// A place in a journal: everything before it was shipped.

@@ -1,21 +1,29 @@
-//! Records as the journal has them: columns to find and sum by, and the record's JSON, in one piece of memory.
+//! Records as the journal and the stores have them, each packed into one piece of memory.
 //!
 //! ```text
-//! created_ms | cost_nanos | calls | input_tokens | output_tokens | success: u64 each
-//! id | workspace | key | model | provider: a length as u32, all ones if absent, and the text
-//! the JSON, to the end
+//! the format: u8
+//! created_ms | cost_nanos | calls | input_tokens | output_tokens: counts | success: a truth
+//! the lengths of id | workspace | key | model | provider: counts, 0 if absent, else one more
+//! these texts, without a gap
+//! the record's other members
 //! ```
+//!
+//! What a store finds and sums by comes first, so that it is read without the rest.
 
 use std::{fmt, ops::Range};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::RecordRow;
+use super::{
+    RecordRow,
+    form::{self, PublicForm},
+    packed::{Reader, count, truth},
+    records::millis,
+};
 use crate::{
     catalog::{ModelId, ProviderId},
     meter::Record,
     stage::KeyId,
-    store::records::millis,
 };
 
 /// Records in the order they were settled. Cheap to clone: clones share the memory, and rows borrow from it.
@@ -33,7 +41,7 @@ impl RecordRows {
 
     /// The records, one by one.
     pub fn iter(&self) -> impl Iterator<Item = RecordRow<'_>> {
-        self.places.iter().filter_map(|place| self.memory.get(place.clone()).and_then(read))
+        self.places.iter().filter_map(|place| self.memory.get(place.clone()).and_then(RecordRow::read))
     }
 
     /// How many there are.
@@ -47,16 +55,16 @@ impl RecordRows {
     }
 }
 
-/// Puts rows into one piece of memory.
-impl<'a> FromIterator<RecordRow<'a>> for RecordRows {
-    fn from_iter<I: IntoIterator<Item = RecordRow<'a>>>(rows: I) -> Self {
-        let (mut memory, mut places) = (BytesMut::new(), Vec::new());
-        for row in rows {
+/// Packs records into one piece of memory.
+impl<'a> FromIterator<&'a Record> for RecordRows {
+    fn from_iter<I: IntoIterator<Item = &'a Record>>(records: I) -> Self {
+        let (mut memory, mut places) = (Vec::new(), Vec::new());
+        for record in records {
             let start = memory.len();
-            write_row(&row, &mut memory);
+            write(record, &mut memory);
             places.push(start..memory.len());
         }
-        Self { memory: memory.freeze(), places }
+        Self { memory: memory.into(), places }
     }
 }
 
@@ -66,118 +74,97 @@ impl fmt::Debug for RecordRows {
     }
 }
 
+/// What the rows that this version writes begin with.
+const FORMAT: u8 = 1;
+
 /// Appends a record's row.
-pub(super) fn write(record: &Record, out: &mut BytesMut) {
+pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     let counts = &record.usage.counts;
-    let row = RecordRow {
-        id: record.request_id.as_str(),
-        workspace: &record.workspace_id,
-        key: record.key_id.as_ref().map(KeyId::as_str),
-        model: record.model.as_ref().map(ModelId::as_str),
-        provider: record.provider.as_ref().map(ProviderId::as_str),
-        created_ms: millis(record.created_at),
-        cost_nanos: record.cost_nanos,
-        calls: record.calls,
-        input_tokens: counts.prompt().saturating_add(counts.input_audio),
-        output_tokens: counts.output.saturating_add(counts.output_audio),
-        success: record.success,
-        json: "",
-    };
-    write_row(&row, out);
-    record.write(out);
+    out.push(FORMAT);
+    count(out, millis(record.created_at));
+    count(out, record.cost_nanos);
+    count(out, record.calls);
+    count(out, counts.prompt().saturating_add(counts.input_audio));
+    count(out, counts.output.saturating_add(counts.output_audio));
+    truth(out, record.success);
+    let key = record.key_id.as_ref().map(KeyId::as_str);
+    let model = record.model.as_ref().map(ModelId::as_str);
+    let provider = record.provider.as_ref().map(ProviderId::as_str);
+    let texts = [Some(record.request_id.as_str()), Some(&record.workspace_id), key, model, provider];
+    texts.iter().for_each(|text| count(out, text.map_or(0, |text| text.len() as u64 + 1)));
+    texts.iter().flatten().for_each(|text| out.extend_from_slice(text.as_bytes()));
+    form::write(record, out);
 }
 
-pub(super) fn write_row(row: &RecordRow<'_>, out: &mut BytesMut) {
-    for number in [row.created_ms, row.cost_nanos, row.calls, row.input_tokens, row.output_tokens, u64::from(row.success)] {
-        out.put_u64_le(number);
+impl<'a> RecordRow<'a> {
+    /// Reads what another row had as [`packed`](Self::packed). `None` if it is no row.
+    pub fn read(packed: &'a [u8]) -> Option<Self> {
+        Self::columns(packed).map(|(row, _)| row)
     }
-    for text in [Some(row.id), Some(row.workspace), row.key, row.model, row.provider] {
-        let length = text.map_or(NONE, |text| u32::try_from(text.len()).unwrap_or(NONE));
-        out.put_u32_le(length);
-        out.put_slice(text.unwrap_or_default().as_bytes());
+
+    /// The record's public form: the JSON that `Serialize` of the [`Record`] makes. `None` if the row is damaged.
+    pub fn json(&self) -> Option<String> {
+        let (row, rest) = Self::columns(self.packed)?;
+        serde_json::to_string(&PublicForm::read(&row, rest)?).ok()
     }
-    out.put_slice(row.json.as_bytes());
-}
 
-/// Reads a row; `None` if it is none.
-pub(super) fn read(mut bytes: &[u8]) -> Option<RecordRow<'_>> {
-    let rest = &mut bytes;
-    let (created_ms, cost_nanos, calls) = (number(rest)?, number(rest)?, number(rest)?);
-    let (input_tokens, output_tokens, success) = (number(rest)?, number(rest)?, number(rest)? != 0);
-    let (id, workspace) = (text(rest)??, text(rest)??);
-    let (key, model, provider) = (text(rest)?, text(rest)?, text(rest)?);
-    let json = std::str::from_utf8(rest).ok()?;
-    Some(RecordRow { id, workspace, key, model, provider, created_ms, cost_nanos, calls, input_tokens, output_tokens, success, json })
-}
-
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    let (number, after) = rest.split_first_chunk::<8>()?;
-    *rest = after;
-    Some(u64::from_le_bytes(*number))
-}
-
-fn text<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a str>> {
-    let (length, after) = rest.split_first_chunk::<4>()?;
-    let length = u32::from_le_bytes(*length);
-    *rest = after;
-    if length == NONE {
-        return Some(None);
+    fn columns(packed: &'a [u8]) -> Option<(Self, Reader<'a>)> {
+        let mut rest = Reader(packed);
+        if rest.byte()? != FORMAT {
+            return None;
+        }
+        let (created_ms, cost_nanos, calls) = (rest.count()?, rest.count()?, rest.count()?);
+        let (input_tokens, output_tokens, success) = (rest.count()?, rest.count()?, rest.truth()?);
+        let lengths = [rest.count()?, rest.count()?, rest.count()?, rest.count()?, rest.count()?];
+        let texts = lengths.iter().try_fold(0_u64, |sum, length| sum.checked_add(length.saturating_sub(1)))?;
+        // One check of them all: they are short.
+        let mut texts = std::str::from_utf8(rest.bytes(texts)?).ok()?;
+        let mut text = |length: u64| {
+            let Some(length) = length.checked_sub(1) else { return Some(None) };
+            let (text, after) = texts.split_at_checked(usize::try_from(length).ok()?)?;
+            texts = after;
+            Some(Some(text))
+        };
+        let [id, workspace, key, model, provider] = lengths;
+        let (id, workspace, key, model, provider) = (text(id)??, text(workspace)??, text(key)?, text(model)?, text(provider)?);
+        let row = Self { id, workspace, key, model, provider, created_ms, cost_nanos, calls, input_tokens, output_tokens, success, packed };
+        Some((row, rest))
     }
-    let (text, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-    *rest = after;
-    std::str::from_utf8(text).ok().map(Some)
 }
-
-/// The length of a text that is absent.
-const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// A row that owns what the real one borrows.
-    #[derive(Clone, Debug)]
-    pub(in crate::store) struct Owned {
-        texts: [String; 3],
-        optional: [Option<String>; 3],
-        numbers: [u64; 5],
-        success: bool,
-    }
-
-    impl Owned {
-        pub(in crate::store) fn row(&self) -> RecordRow<'_> {
-            let [id, workspace, json] = &self.texts;
-            let [key, model, provider] = self.optional.each_ref().map(Option::as_deref);
-            let [created_ms, cost_nanos, calls, input_tokens, output_tokens] = self.numbers;
-            let success = self.success;
-            RecordRow { id, workspace, key, model, provider, created_ms, cost_nanos, calls, input_tokens, output_tokens, success, json }
-        }
-    }
-
-    pub(in crate::store) fn a_row() -> impl Strategy<Value = Owned> {
-        let texts = proptest::array::uniform3(".{0,40}");
-        let optional = proptest::array::uniform3(proptest::option::of(".{0,40}"));
-        (texts, optional, any::<([u64; 5], bool)>()).prop_map(|(texts, optional, (numbers, success))| Owned {
-            texts,
-            optional,
-            numbers,
-            success,
-        })
-    }
+    use crate::store::samples::a_record;
 
     proptest! {
         #[test]
-        fn rows_are_read_as_they_were_written(owned in proptest::collection::vec(a_row(), 0..4)) {
-            let rows: RecordRows = owned.iter().map(Owned::row).collect();
-            prop_assert_eq!(rows.len(), owned.len());
-            prop_assert!(rows.iter().eq(owned.iter().map(Owned::row)));
+        fn a_row_says_what_its_record_says(records in proptest::collection::vec(a_record(), 0..4)) {
+            let rows: RecordRows = records.iter().collect();
+            prop_assert_eq!(rows.len(), records.len());
+            for (row, record) in rows.iter().zip(&records) {
+                prop_assert_eq!(row.json().unwrap(), serde_json::to_string(record).unwrap());
+                prop_assert_eq!((row.id, row.workspace), (record.request_id.as_str(), record.workspace_id.as_str()));
+                prop_assert_eq!((row.cost_nanos, row.calls, row.success), (record.cost_nanos, record.calls, record.success));
+                prop_assert_eq!(RecordRow::read(row.packed), Some(row));
+            }
+            prop_assert_eq!(rows.iter().count(), records.len());
         }
 
         #[test]
-        fn no_bytes_hurt(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&bytes);
+        fn a_cut_row_is_damaged(record in a_record(), at in any::<prop::sample::Index>()) {
+            let mut packed = Vec::new();
+            write(&record, &mut packed);
+            packed.truncate(at.index(packed.len()));
+            prop_assert_eq!(RecordRow::read(&packed).and_then(|row| row.json()), None);
+        }
+
+        #[test]
+        fn no_bytes_hurt(mut bytes in proptest::collection::vec(any::<u8>(), 1..200)) {
+            bytes[0] = FORMAT;
+            let _ = RecordRow::read(&bytes).map(|row| row.json());
         }
     }
 }

@@ -17,7 +17,7 @@ const ROUNDS: &str = "PORTCULLIS_KILL_ROUNDS";
 
 fn journal(state: PathBuf) -> Journal {
     // Small segments, so that kills hit their turns and deletions too.
-    Journal::builder().segment_size(8_000).open(state).unwrap()
+    Journal::builder().segment_size(2_000).open(state).unwrap()
 }
 
 /// Says on standard output what was dispatched (`D`) and what its caller has seen the end of (`A`), as it happens.

@@ -56,7 +56,7 @@ async fn shipping_interrupted_at_every_step_ships_each_record_once() {
         for after in [false, true] {
             let folder = Folder::new();
             let database = folder.database();
-            let journal = Journal::builder().segment_size(2_000).open(folder.state()).unwrap();
+            let journal = Journal::builder().segment_size(500).open(folder.state()).unwrap();
             for _ in 0..6 {
                 answered(journal.clone()).await;
             }
@@ -74,7 +74,7 @@ async fn shipping_interrupted_at_every_step_ships_each_record_once() {
 #[tokio::test]
 async fn what_is_shipped_is_deleted_and_what_a_running_call_needs_is_kept() {
     let folder = Folder::new();
-    let journal = Journal::builder().segment_size(2_000).open(folder.state()).unwrap();
+    let journal = Journal::builder().segment_size(500).open(folder.state()).unwrap();
     let shipper = Shipper::new(journal.clone(), folder.database());
     for _ in 0..20 {
         answered(journal.clone()).await;
@@ -112,7 +112,7 @@ async fn a_folder_made_anew_is_not_taken_for_the_old_one() {
 #[tokio::test]
 async fn readers_and_writers_at_once() {
     let folder = Folder::new();
-    let journal = Journal::builder().segment_size(4_000).open(folder.state()).unwrap();
+    let journal = Journal::builder().segment_size(1_000).open(folder.state()).unwrap();
     let shipper = Shipper::new(journal.clone(), folder.database());
     let found = Arc::new(Mutex::new(0));
     let mut tasks = tokio::task::JoinSet::new();

@@ -6,14 +6,12 @@
 //!
 //! Numbers are little-endian. An entry says itself whether all of it is there, so a tail torn by a crash is seen as such.
 
-use bytes::{BufMut, BytesMut};
-
 use crate::{meter::Record, store::rows};
 
 /// An entry as it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry<'a> {
-    /// An attempt was about to be dispatched: an [`IntentEntry`](super::intent::IntentEntry) as JSON.
+    /// An attempt was about to be dispatched: an [`IntentEntry`](super::intent::IntentEntry).
     Intent(&'a [u8]),
     /// A call was settled: a [row](rows).
     Settlement(&'a [u8]),
@@ -21,25 +19,26 @@ pub(super) enum Entry<'a> {
 
 /// Bytes before the payload.
 const HEAD: usize = 9;
+/// Most entries stay below this length: they are one allocation.
+const USUAL: usize = 768;
 /// No entry is larger; a greater length is damage.
 const MOST: usize = 16 << 20;
 const INTENT: u8 = 1;
 const SETTLEMENT: u8 = 2;
 
-/// An intent's bytes: `payload` writes the JSON.
-pub(super) fn intent(payload: impl FnOnce(&mut BytesMut)) -> BytesMut {
-    framed(INTENT, 1024, payload)
+/// An intent's bytes: `payload` writes what is in it.
+pub(super) fn intent(payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    framed(INTENT, payload)
 }
 
-/// A settlement's bytes: the columns, then the record's JSON.
-pub(super) fn settlement(record: &Record) -> BytesMut {
-    framed(SETTLEMENT, 4096, |out| rows::write(record, out))
+/// A settlement's bytes.
+pub(super) fn settlement(record: &Record) -> Vec<u8> {
+    framed(SETTLEMENT, |out| rows::write(record, out))
 }
 
-/// `usual` is a length that most entries stay below: they are one allocation.
-fn framed(kind: u8, usual: usize, payload: impl FnOnce(&mut BytesMut)) -> BytesMut {
-    let mut out = BytesMut::with_capacity(usual);
-    out.put_slice(&[0, 0, 0, 0, 0, 0, 0, 0, kind]);
+fn framed(kind: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL);
+    out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, kind]);
     payload(&mut out);
     let length = u32::try_from(out.len() - HEAD).unwrap_or(u32::MAX);
     let sum = crc32fast::hash(&out[8..]);
@@ -74,36 +73,33 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::{RecordRow, rows::tests::a_row};
-
-    pub(in crate::store::journal) fn settlement(row: &RecordRow<'_>) -> BytesMut {
-        framed(SETTLEMENT, 0, |out| rows::write_row(row, out))
-    }
+    use crate::store::samples::a_record;
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(row in a_row()) {
-            let bytes = settlement(&row.row());
+        fn what_is_written_is_read(record in a_record()) {
+            let bytes = settlement(&record);
             prop_assert_eq!(length(&bytes), Some(bytes.len()));
-            let Some((Entry::Settlement(payload), whole)) = read(&bytes) else { panic!("not read") };
-            prop_assert_eq!((rows::read(payload), whole), (Some(row.row()), bytes.len()));
+            let mut row = Vec::new();
+            rows::write(&record, &mut row);
+            prop_assert_eq!(read(&bytes), Some((Entry::Settlement(&row), bytes.len())));
         }
 
         #[test]
-        fn a_torn_entry_is_no_entry(row in a_row()) {
-            let bytes = settlement(&row.row());
+        fn a_torn_entry_is_no_entry(record in a_record()) {
+            let bytes = settlement(&record);
             for cut in 0..bytes.len() {
                 prop_assert_eq!(read(&bytes[..cut]), None);
             }
         }
 
         #[test]
-        fn a_damaged_entry_is_no_entry(row in a_row(), at in any::<prop::sample::Index>(), flip in 1u8..) {
-            let mut bytes = settlement(&row.row());
+        fn a_damaged_entry_is_no_entry(record in a_record(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let mut bytes = settlement(&record);
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             prop_assert_eq!(read(&bytes), None);

@@ -1,106 +1,99 @@
 //! What is written before an attempt is dispatched, and what becomes of it if the process dies.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
-
-use bytes::{BufMut, BytesMut};
-use serde::Deserialize;
+use std::time::{Duration, SystemTime};
 
 use super::Unsettled;
 use crate::{
     catalog::{Cost, CostLine, Meter, Picodollars, Rate},
-    dialect::{
-        Losses, Usage,
-        json::{number, string},
-        named,
-    },
-    meter::{
-        AttemptRecord, Intended, PricingLine, Record, RecordedUsage, UsageSource, clipped,
-        json::{count, list, name, optional, pairs, truth},
-    },
+    dialect::{Losses, Usage, named},
+    meter::{AttemptRecord, Intended, PricingLine, Record, RecordedUsage, UsageSource, clipped},
     stage::{KeyId, Operation, Outcome},
-    store::records::millis,
+    store::{
+        packed::{Reader, count, list, optional, text, truth},
+        records::millis,
+    },
 };
 
-/// Appends an intent as JSON, to be read as an [`IntentEntry`].
-pub(super) fn write(intended: &Intended<'_>, out: &mut BytesMut) {
+/// Appends an intent, to be read as an [`IntentEntry`].
+pub(super) fn write(intended: &Intended<'_>, out: &mut Vec<u8>) {
     let Intended { intent, principal, estimate } = *intended;
     let (call, target) = (&intent.call, &intent.target);
-    out.put_slice(b"{\"id\":");
-    name(out, intent.id.as_str());
-    out.put_slice(b",\"workspace\":");
-    string(out, principal.workspace());
-    out.put_slice(b",\"key\":");
-    optional(out, principal.key().map(KeyId::as_str));
-    out.put_slice(b",\"app\":");
-    optional(out, call.app.as_deref().map(clipped));
-    out.put_slice(b",\"endpoint\":");
-    name(out, call.operation.name());
-    out.put_slice(b",\"dialect\":");
-    string(out, call.dialect.name());
-    out.put_slice(b",\"model_requested\":");
-    string(out, clipped(&call.model));
-    out.put_slice(b",\"model\":");
-    string(out, target.id.as_str());
-    out.put_slice(b",\"provider\":");
-    string(out, target.provider.name.as_str());
-    out.put_slice(b",\"provider_model\":");
-    string(out, &target.model);
-    out.put_slice(b",\"stream\":");
+    text(out, intent.id.as_str());
+    text(out, principal.workspace());
+    optional(out, principal.key().map(KeyId::as_str), text);
+    optional(out, call.app.as_deref().map(clipped), text);
+    text(out, call.operation.name());
+    text(out, call.dialect.name());
+    text(out, clipped(&call.model));
+    text(out, target.id.as_str());
+    text(out, target.provider.name.as_str());
+    text(out, &target.model);
     truth(out, call.stream);
-    out.put_slice(b",\"created_ms\":");
-    number(out, millis(call.created));
-    out.put_slice(b",\"expected\":");
-    list(out, &Cost::of(&estimate, target.price.as_deref()).lines, |line, out| {
-        out.put_u8(b'[');
-        name(out, line.meter.name());
-        out.put_u8(b',');
-        number(out, line.quantity);
-        out.put_u8(b',');
-        count(out, line.rate.map(|rate| rate.0));
-        out.put_u8(b']');
+    count(out, millis(call.created));
+    list(out, Cost::of(&estimate, target.price.as_deref()).lines.iter(), |out, line| {
+        out.push(line.meter as u8);
+        count(out, line.quantity);
+        optional(out, line.rate.map(|rate| rate.0), count);
     });
-    let (owners, callers) = (principal.metadata(), &call.preferences.metadata);
-    if !owners.is_empty() || !callers.is_empty() {
-        out.put_slice(b",\"metadata\":");
-        pairs(out, owners.iter().filter(|(member, _)| !callers.contains_key(*member)).chain(callers));
+    // Where both attached something under one name, the later counts: the caller's.
+    for metadata in [principal.metadata(), &call.preferences.metadata] {
+        list(out, metadata.iter(), |out, (name, value)| {
+            text(out, name);
+            text(out, value);
+        });
     }
-    out.put_u8(b'}');
 }
 
 /// An intent: as much as a record needs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct IntentEntry<'a> {
-    pub(super) id: Cow<'a, str>,
-    workspace: Cow<'a, str>,
-    key: Option<Cow<'a, str>>,
-    app: Option<Cow<'a, str>>,
-    endpoint: Cow<'a, str>,
-    dialect: Cow<'a, str>,
-    model_requested: Cow<'a, str>,
-    model: Cow<'a, str>,
-    provider: Cow<'a, str>,
-    provider_model: Cow<'a, str>,
+    pub(super) id: &'a str,
+    workspace: &'a str,
+    key: Option<&'a str>,
+    app: Option<&'a str>,
+    endpoint: &'a str,
+    dialect: &'a str,
+    model_requested: &'a str,
+    model: &'a str,
+    provider: &'a str,
+    provider_model: &'a str,
     stream: bool,
     created_ms: u64,
     /// What it will use at least, at the price pinned for it: meter, quantity, rate in picodollars.
-    expected: Vec<(Cow<'a, str>, u64, Option<u64>)>,
-    #[serde(default)]
-    metadata: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    expected: Vec<(Meter, u64, Option<u64>)>,
+    metadata: [Vec<(&'a str, &'a str)>; 2],
 }
 
-impl IntentEntry<'_> {
+impl<'a> IntentEntry<'a> {
+    /// Reads what [`write`] wrote; `None` if it is something else.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let pairs = |rest: &mut Reader<'a>| rest.list(|rest| Some((rest.text()?, rest.text()?)));
+        Some(Self {
+            id: rest.text()?,
+            workspace: rest.text()?,
+            key: rest.optional(Reader::text)?,
+            app: rest.optional(Reader::text)?,
+            endpoint: rest.text()?,
+            dialect: rest.text()?,
+            model_requested: rest.text()?,
+            model: rest.text()?,
+            provider: rest.text()?,
+            provider_model: rest.text()?,
+            stream: rest.truth()?,
+            created_ms: rest.count()?,
+            expected: rest.list(|rest| Some((rest.meter()?, rest.count()?, rest.optional(Reader::count)?)))?,
+            metadata: [pairs(&mut rest)?, pairs(&mut rest)?],
+        })
+    }
+
     /// What the attempt is taken to have used, and its bill.
     fn expected(&self, policy: Unsettled) -> (Usage, Vec<CostLine>) {
         let mut usage = Usage::default();
         let mut lines = Vec::new();
         let charged = matches!(policy, Unsettled::Charged);
-        for (name, quantity, rate) in self.expected.iter().filter(|_| charged) {
-            let Ok(meter) = name.parse::<Meter>() else { continue };
-            let (quantity, rate) = (*quantity, rate.map(Rate));
+        for &(meter, quantity, rate) in self.expected.iter().filter(|_| charged) {
+            let rate = rate.map(Rate);
             let amount = Picodollars(rate.map_or(0, |rate| u128::from(rate.0) * u128::from(quantity)));
             *counter(&mut usage, meter) = quantity;
             lines.push(CostLine { meter, quantity, rate, amount });
@@ -110,20 +103,21 @@ impl IntentEntry<'_> {
 }
 
 /// The record of a call whose process died: `intents` are its attempts, and none was settled.
-pub(super) fn died(intents: &[IntentEntry<'_>], policy: Unsettled) -> Option<Record> {
+pub(super) fn died(intents: &[Vec<u8>], policy: Unsettled) -> Option<Record> {
+    let intents: Vec<_> = intents.iter().filter_map(|bytes| IntentEntry::read(bytes)).collect();
     let last = intents.last()?;
     let mut usage = RecordedUsage::default();
     let mut lines: Vec<CostLine> = Vec::new();
     let mut attempts = Vec::new();
-    for intent in intents {
+    for intent in &intents {
         let (counts, bill) = intent.expected(policy);
         let used = RecordedUsage { counts, source: UsageSource::Estimated };
         let amount: Picodollars = bill.iter().map(|line| line.amount).sum();
         usage = usage.plus(used);
         lines.extend(bill);
         attempts.push(AttemptRecord {
-            provider: intent.provider.as_ref().into(),
-            model: intent.provider_model.clone().into_owned(),
+            provider: intent.provider.into(),
+            model: intent.provider_model.into(),
             status: None,
             fault: Some(PROCESS_DIED),
             usage: used,
@@ -134,15 +128,15 @@ pub(super) fn died(intents: &[IntentEntry<'_>], policy: Unsettled) -> Option<Rec
     }
     Some(Record {
         request_id: last.id.parse().ok()?,
-        workspace_id: last.workspace.clone().into_owned(),
-        key_id: last.key.as_deref().map(Into::into),
-        app: last.app.clone().map(Cow::into_owned),
-        endpoint: operation(&last.endpoint),
-        dialect: named(&last.dialect).map_or("unknown", |dialect| dialect.name()),
-        model_requested: last.model_requested.clone().into_owned(),
-        model: Some(last.model.as_ref().into()),
-        provider: Some(last.provider.as_ref().into()),
-        provider_model: Some(last.provider_model.clone().into_owned()),
+        workspace_id: last.workspace.to_owned(),
+        key_id: last.key.map(Into::into),
+        app: last.app.map(str::to_owned),
+        endpoint: operation(last.endpoint),
+        dialect: named(last.dialect).map_or("unknown", |dialect| dialect.name()),
+        model_requested: last.model_requested.to_owned(),
+        model: Some(last.model.into()),
+        provider: Some(last.provider.into()),
+        provider_model: Some(last.provider_model.to_owned()),
         native_response_id: None,
         stream: last.stream,
         status_code: None,
@@ -162,7 +156,7 @@ pub(super) fn died(intents: &[IntentEntry<'_>], policy: Unsettled) -> Option<Rec
         throughput_tps: None,
         attempts,
         losses: Losses::default(),
-        metadata: last.metadata.iter().map(|(name, value)| (name.clone().into_owned(), value.clone().into_owned())).collect(),
+        metadata: last.metadata.iter().flatten().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         created_at: SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(last.created_ms)).unwrap_or(SystemTime::UNIX_EPOCH),
         calls: 1,
     })

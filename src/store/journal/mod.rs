@@ -192,14 +192,14 @@ impl Journal {
     }
 
     fn write(&self, record: &Record) {
-        let id = record.request_id.as_str();
+        let id = &record.request_id;
         let entry = entry::settlement(record);
         let settled = self.0.writer().settle(&self.0.folder, id, entry);
         match settled {
             Ok(()) => self.note(None),
             Err(unwritten) => {
                 if !unwritten.kept {
-                    tracing::error!(generation = id, cost_nanos = record.cost_nanos, error = %unwritten.error, "a record is lost");
+                    tracing::error!(generation = %id, cost_nanos = record.cost_nanos, error = %unwritten.error, "a record is lost");
                 }
                 self.note(Some(unwritten.error));
             }
@@ -223,7 +223,7 @@ impl Journal {
 impl Ledger for Journal {
     fn intend(&self, intended: &Intended<'_>) -> Result<(), Fault> {
         let entry = entry::intent(|out| intent::write(intended, out));
-        let written = self.0.writer().intend(&self.0.folder, intended.intent.id.as_str(), &entry);
+        let written = self.0.writer().intend(&self.0.folder, &intended.intent.id, &entry);
         match written {
             Ok(()) => {
                 self.note(None);
@@ -265,7 +265,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let folded = self.refusals().all();
         for record in folded {
-            let _ = self.writer().settle(&self.folder, record.request_id.as_str(), entry::settlement(&record));
+            let _ = self.writer().settle(&self.folder, &record.request_id, entry::settlement(&record));
         }
     }
 }

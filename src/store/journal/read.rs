@@ -16,7 +16,7 @@ pub(super) struct Portion {
 }
 
 /// Bytes read at a time, and shipped in one transaction: some hundred calls.
-const CHUNK: u64 = 1 << 20;
+const CHUNK: u64 = 256 << 10;
 
 /// The next settled calls from `from` on, of what is written before `end`.
 pub(super) fn portion(folder: &Folder, from: Position, end: Position) -> io::Result<Portion> {
@@ -71,11 +71,11 @@ fn next(folder: &Folder, segment: u64, last: u64) -> io::Result<u64> {
 mod tests {
     use std::io::Write;
 
-    use bytes::BytesMut;
-
     use super::*;
-    use crate::store::RecordRow;
-    use crate::store::journal::entry::{intent, tests::settlement};
+    use crate::store::{
+        journal::entry::{intent, settlement},
+        samples,
+    };
 
     /// A journal whose only segment holds `bytes`.
     fn holding(name: &str, bytes: &[u8]) -> (std::path::PathBuf, Folder) {
@@ -86,8 +86,10 @@ mod tests {
         (path, folder)
     }
 
-    fn settled(id: &str, length: usize) -> BytesMut {
-        settlement(&RecordRow { id, json: &"x".repeat(length), ..RecordRow::default() })
+    /// An entry of at least `length` bytes, and the id of its call.
+    fn settled(length: usize) -> (Vec<u8>, String) {
+        let record = samples::record("x".repeat(length));
+        (settlement(&record), record.request_id.to_string())
     }
 
     /// All records, portion by portion, of segments before the second.
@@ -107,15 +109,16 @@ mod tests {
     fn a_segment_torn_at_any_byte_gives_what_is_whole() {
         let mut bytes = Vec::new();
         let mut ends = Vec::new();
-        for id in ["a", "b", "c"] {
+        for _ in 0..3 {
+            let (entry, id) = settled(20);
             bytes.extend(intent(|out| out.extend_from_slice(b"{}")));
-            bytes.extend(settled(id, 20));
+            bytes.extend(entry);
             ends.push((bytes.len(), id));
         }
         let (path, folder) = holding("torn", &[]);
         for cut in 0..=bytes.len() {
             std::fs::write(path.join("journal-0000000001.log"), &bytes[..cut]).unwrap();
-            let whole: Vec<_> = ends.iter().filter(|(end, _)| *end <= cut).map(|(_, id)| *id).collect();
+            let whole: Vec<_> = ends.iter().filter(|(end, _)| *end <= cut).map(|(_, id)| id.clone()).collect();
             assert_eq!(all(&folder), whole, "cut at {cut}");
         }
         std::fs::remove_dir_all(path).unwrap();
@@ -124,9 +127,9 @@ mod tests {
     #[test]
     fn an_entry_larger_than_a_chunk_is_read_whole() {
         let chunk = usize::try_from(CHUNK).unwrap();
-        let bytes = [settled("a", 10), settled("b", 3 * chunk), settled("c", 10)].concat();
-        let (path, folder) = holding("large", &bytes);
-        assert_eq!(all(&folder), ["a", "b", "c"]);
+        let (bytes, ids): (Vec<_>, Vec<_>) = [10, 3 * chunk, 10].map(settled).into_iter().unzip();
+        let (path, folder) = holding("large", &bytes.concat());
+        assert_eq!(all(&folder), ids);
         std::fs::remove_dir_all(path).unwrap();
     }
 }

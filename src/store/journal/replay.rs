@@ -7,23 +7,23 @@ use super::{
     folder::Folder,
     intent::IntentEntry,
 };
-use crate::store::rows;
+use crate::store::RecordRow;
 
-/// Reads the segments `numbers` and gives the attempts of calls that were never settled, by call.
-pub(super) fn unsettled(folder: &Folder, numbers: &[u64]) -> io::Result<Vec<Vec<IntentEntry<'static>>>> {
-    let mut open: BTreeMap<String, Vec<IntentEntry<'static>>> = BTreeMap::new();
+/// Reads the segments `numbers` and gives the intents of calls that were never settled, by call.
+pub(super) fn unsettled(folder: &Folder, numbers: &[u64]) -> io::Result<Vec<Vec<Vec<u8>>>> {
+    let mut open: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for number in numbers {
         let bytes = folder.read(*number, 0, u64::MAX)?.unwrap_or_default();
         let mut rest = &bytes[..];
         while let Some((entry, length)) = entry::read(rest) {
             match entry {
-                Entry::Intent(json) => {
-                    if let Ok(intent) = serde_json::from_slice::<IntentEntry<'_>>(json) {
-                        open.entry(intent.id.clone().into_owned()).or_default().push(intent);
+                Entry::Intent(bytes) => {
+                    if let Some(intent) = IntentEntry::read(bytes) {
+                        open.entry(intent.id.to_owned()).or_default().push(bytes.to_vec());
                     }
                 }
-                Entry::Settlement(row) => {
-                    rows::read(row).and_then(|row| open.remove(row.id));
+                Entry::Settlement(packed) => {
+                    RecordRow::read(packed).and_then(|row| open.remove(row.id));
                 }
             }
             rest = rest.get(length..).unwrap_or_default();

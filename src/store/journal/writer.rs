@@ -1,15 +1,13 @@
 //! The end of the journal that is written.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fs::File,
     io::{self, Write},
 };
 
-use bytes::BytesMut;
-
 use super::folder::Folder;
-use crate::store::Position;
+use crate::{stage::GenerationId, store::Position};
 
 /// Appends entries, each with one `write`.
 #[derive(Debug)]
@@ -20,9 +18,9 @@ pub(super) struct Writer {
     file: Option<File>,
     end: Position,
     /// Calls whose attempts were announced and that are not settled, and the segment that says so.
-    open: HashMap<Box<str>, u64>,
+    open: BTreeMap<GenerationId, u64>,
     /// Settlements that could not be written yet.
-    backlog: VecDeque<(Box<str>, BytesMut)>,
+    backlog: VecDeque<(GenerationId, Vec<u8>)>,
     backlog_bytes: usize,
 }
 
@@ -34,7 +32,7 @@ impl Writer {
     pub(super) fn new(folder: &Folder, number: u64, segment_size: u64, sync: bool) -> io::Result<Self> {
         let file = Some(folder.create(number)?);
         let end = Position { segment: number, offset: 0 };
-        Ok(Self { segment_size, sync, file, end, open: HashMap::new(), backlog: VecDeque::new(), backlog_bytes: 0 })
+        Ok(Self { segment_size, sync, file, end, open: BTreeMap::new(), backlog: VecDeque::new(), backlog_bytes: 0 })
     }
 
     /// Where the next entry goes: everything before it can be read.
@@ -48,15 +46,15 @@ impl Writer {
     }
 
     /// Writes that an attempt of call `id` is about to be dispatched.
-    pub(super) fn intend(&mut self, folder: &Folder, id: &str, entry: &[u8]) -> io::Result<()> {
+    pub(super) fn intend(&mut self, folder: &Folder, id: &GenerationId, entry: &[u8]) -> io::Result<()> {
         self.catch_up(folder)?;
         self.append(folder, entry)?;
-        self.open.entry(id.into()).or_insert(self.end.segment);
+        self.open.entry(id.clone()).or_insert(self.end.segment);
         Ok(())
     }
 
     /// Writes a settlement, or keeps it until it can be.
-    pub(super) fn settle(&mut self, folder: &Folder, id: &str, entry: BytesMut) -> Result<(), Unwritten> {
+    pub(super) fn settle(&mut self, folder: &Folder, id: &GenerationId, entry: Vec<u8>) -> Result<(), Unwritten> {
         match self.catch_up(folder).and_then(|()| self.append(folder, &entry)) {
             Ok(()) => {
                 self.open.remove(id);
@@ -66,7 +64,7 @@ impl Writer {
                 let kept = self.backlog_bytes + entry.len() <= MOST_BACKLOG;
                 if kept {
                     self.backlog_bytes += entry.len();
-                    self.backlog.push_back((id.into(), entry));
+                    self.backlog.push_back((id.clone(), entry));
                 }
                 Err(Unwritten { error, kept })
             }

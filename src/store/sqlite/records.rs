@@ -35,8 +35,12 @@ fn position(connection: &mut Connection, journal: &str) -> Result<Option<Positio
 }
 
 fn find(connection: &mut Connection, id: &str, workspace: &str) -> Result<Option<String>, SqliteError> {
-    let mut statement = connection.prepare_cached("SELECT record FROM records WHERE id = ?1 AND workspace = ?2")?;
-    Ok(statement.query_row([id, workspace], |row| row.get(0)).optional()?)
+    let mut statement = connection.prepare_cached("SELECT record FROM records WHERE id = ?1")?;
+    let packed: Option<Vec<u8>> = statement.query_row([id], |row| row.get(0)).optional()?;
+    let Some(packed) = packed else { return Ok(None) };
+    let damaged = || SqliteError::failed(format!("the record of {id} is damaged"));
+    let row = RecordRow::read(&packed).ok_or_else(damaged)?;
+    if row.workspace == workspace { row.json().ok_or_else(damaged).map(Some) } else { Ok(None) }
 }
 
 fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError> {
@@ -48,7 +52,7 @@ fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError>
         let mut statement = transaction.prepare_cached(INSERT)?;
         for row in batch.records.iter() {
             // A record that is there already was summed when it came.
-            if statement.execute(params![row.id, row.workspace, integer(row.created_ms), row.json])? > 0 {
+            if statement.execute(params![row.id, row.packed])? > 0 {
                 let group = Group::of(&row);
                 match &mut run {
                     Some((known, sum)) if *known == group => sum.add(&row),
@@ -163,7 +167,7 @@ fn count(integer: i64) -> u64 {
 
 const DAY_MS: u64 = 86_400_000;
 
-const INSERT: &str = "INSERT INTO records (id, workspace, created_at, record) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
+const INSERT: &str = "INSERT INTO records (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
 
 const REACHED: &str = "
     INSERT INTO journals (id, segment, offset) VALUES (?1, ?2, ?3)

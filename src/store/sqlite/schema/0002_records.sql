@@ -1,12 +1,10 @@
--- Records of calls, each as its JSON. Times are Unix milliseconds, days are counted from the epoch.
+-- Records of calls, packed. Their ids are ordered by time.
 CREATE TABLE records (
-    id         TEXT PRIMARY KEY,
-    workspace  TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    record     TEXT NOT NULL
-) STRICT;
+    id     TEXT PRIMARY KEY,
+    record BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
--- Sums that are kept up with the records, so that asking for them reads days and not calls.
+-- Sums that are kept up with the records, days counted from the epoch, so that asking for them reads days and not calls.
 CREATE TABLE sums (
     day           INTEGER NOT NULL,
     workspace     TEXT NOT NULL,
