@@ -10,6 +10,7 @@ pub static LOSSES: &[&Loss] = &[
     &CITATIONS,
     &FREQUENCY_PENALTY,
     &IMAGE_DETAIL,
+    &IMAGE_TITLE,
     &INSTRUCTION_MOVED,
     &JSON_OBJECT,
     &LOGIT_BIAS,
@@ -98,6 +99,8 @@ pub static FREQUENCY_PENALTY: Loss =
     request("anthropic.request.frequency_penalty", "`frequency_penalty`", Fate::Dropped, "Messages has no penalties");
 pub static IMAGE_DETAIL: Loss =
     request("anthropic.request.image_detail", "an image's `detail`", Fate::Dropped, "Messages looks at every image alike");
+pub static IMAGE_TITLE: Loss =
+    request("anthropic.request.image_title", "the name of a file that is an image", Fate::Dropped, "image blocks have no title");
 pub static INSTRUCTION_MOVED: Loss = request(
     "anthropic.request.instruction_moved",
     "an instruction between messages",

@@ -144,6 +144,14 @@ impl Writer<'_, '_, '_> {
     }
 
     fn document(&mut self, media: &Media<'_>, about: About<'_>, place: Place, cache: Option<&CacheMarker<'_>>, content: &mut Array<'_>) {
+        if let MediaSource::Base64(data) = &media.source
+            && media::sniff(data).or(media.essence()).is_some_and(|kind| kind.starts_with("image/"))
+        {
+            if about.title.or(about.context).is_some() {
+                self.losses.report(&losses::IMAGE_TITLE, place);
+            }
+            return self.image(media, place, cache, content);
+        }
         let mut object = content.object();
         object.str("type", "document");
         match &media.source {

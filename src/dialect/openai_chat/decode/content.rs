@@ -95,10 +95,7 @@ fn document(file: File<'_>) -> Option<BlockKind<'_>> {
         }
         (None, id) => Media { media_type: None, source: MediaSource::File(id?.0) },
     };
-    match media.media_type.as_deref() {
-        Some(kind) if kind.starts_with("image/") => Some(BlockKind::Image { media, detail: None }),
-        _ => Some(BlockKind::Document { media, title: file.filename.map(|name| name.0), context: None, citations: None }),
-    }
+    Some(BlockKind::Document { media, title: file.filename.map(|name| name.0), context: None, citations: None })
 }
 
 /// What a URL stands for: the bytes inside a base64 `data:` URL, or a place.
