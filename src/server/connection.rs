@@ -13,7 +13,7 @@ use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     sync::watch,
@@ -27,12 +27,20 @@ use super::{
     guard::Guarded,
     listen::Order,
     request::{Activity, Tracked},
+    streams::Streams,
 };
 
 /// The largest head over HTTP/1, and the most of a body that is read or written at a time.
 const BUFFER: usize = 64 << 10;
-/// The largest head over HTTP/2.
+/// The largest head over HTTP/2. How many continuations it may come in follows from it.
 const HEAD: u32 = 64 << 10;
+/// The most streams of one HTTP/2 connection at once.
+const STREAMS: u32 = 100;
+/// The most streams that a peer may reset before they were looked at, and the most that its mistakes may make us reset.
+const RESETS: usize = 20;
+const MISTAKES: usize = 200;
+/// What an HTTP/2 peer may send before somebody reads it, on one stream and on all together.
+const WINDOW: u32 = 1 << 20;
 /// The most headers.
 const HEADERS: usize = 100;
 /// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to say so.
@@ -60,12 +68,17 @@ where
     let ended = match preface {
         Ok(Ok(true)) => {
             io.expect_frames();
-            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let mut builder = http2::Builder::new(Streams { stall: limits.write_stall });
             builder
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(PING)
                 .max_header_list_size(HEAD)
+                .max_concurrent_streams(STREAMS)
+                .max_pending_accept_reset_streams(RESETS)
+                .max_local_error_reset_streams(MISTAKES)
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(WINDOW)
                 .max_send_buf_size(BUFFER);
             let connection = builder.serve_connection(TokioIo::new(io), service);
             // Boxed, so that the many HTTP/1 connections are no larger for it.

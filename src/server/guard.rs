@@ -50,7 +50,7 @@ enum Patience {
 
 /// A timer that is set again only when it rings, so that a busy connection costs none.
 #[derive(Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl<T> Guarded<T> {
     pub(super) fn new(inner: T, limits: Limits, activity: Arc<Activity>) -> Self {
@@ -98,8 +98,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
         let busy = this.activity.is_busy();
         if read.is_ready() {
-            if !busy && !this.frames && matches!(this.patience, Patience::Next(_)) {
-                this.patience = Patience::Head(Instant::now());
+            match &mut this.patience {
+                _ if busy => {}
+                Patience::Next(_) if !this.frames => this.patience = Patience::Head(Instant::now()),
+                // Frames that begin no request are silence, however many.
+                Patience::Next(since) => {
+                    let now = Instant::now();
+                    if now.duration_since(*since.get_or_insert(now)) >= this.limits.idle {
+                        return Poll::Ready(Err(late()));
+                    }
+                }
+                Patience::Head(_) => {}
             }
             return read;
         }
@@ -156,7 +165,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 
 impl Alarm {
     /// Whether `deadline` has passed; if not, the task is woken when it does, or earlier.
-    fn rings(&mut self, deadline: Instant, now: Instant, cx: &mut Context<'_>) -> bool {
+    pub(super) fn rings(&mut self, deadline: Instant, now: Instant, cx: &mut Context<'_>) -> bool {
         if now >= deadline {
             return true;
         }

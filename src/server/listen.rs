@@ -41,6 +41,9 @@ pub(super) enum Order {
     Finish,
 }
 
+/// What is longer than that is no different, and could not be added to a point in time.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How long to wait after an error that another attempt would only repeat.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -59,19 +62,19 @@ impl Server {
 
     /// The time for a request's head.
     pub fn head_timeout(mut self, time: Duration) -> Self {
-        self.limits.head = time;
+        self.limits.head = time.min(FOREVER);
         self
     }
 
     /// The time a connection may be silent between two requests.
     pub fn idle_timeout(mut self, time: Duration) -> Self {
-        self.limits.idle = time;
+        self.limits.idle = time.min(FOREVER);
         self
     }
 
     /// The time a write may make no progress.
     pub fn write_stall(mut self, time: Duration) -> Self {
-        self.limits.write_stall = time;
+        self.limits.write_stall = time.min(FOREVER);
         self
     }
 

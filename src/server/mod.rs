@@ -7,8 +7,11 @@
 //! | open connections | 10,000 | nobody is accepted until one closes; a full descriptor table is waited out, not spun on |
 //! | first request's head, and each head from its first byte | 10 s | the connection is closed |
 //! | silence between requests | 75 s | the connection is closed |
-//! | a write that makes no progress | 30 s | the connection is closed, and with it the answer |
+//! | a write that makes no progress | 30 s | the connection is closed, and with it the answer; over HTTP/2, one stream of it |
 //! | a head's size, its headers | 64 KiB, 100 | 431 |
+//! | HTTP/2: streams open at once | 100 | further ones are refused |
+//! | HTTP/2: resets, continuations and small data without sense | some dozens to hundreds | the connection is told to calm down, and closed |
+//! | HTTP/2: settings and pings without a request | the silence above | they break no silence |
 //! | running answers at a shutdown | 30 s | they are dropped |
 //!
 //! HTTP/1.1 and HTTP/2 (with prior knowledge) share the port. A peer that closes its sending half is taken to have left:
@@ -36,6 +39,7 @@ mod connection;
 mod guard;
 mod listen;
 mod request;
+mod streams;
 
 pub use self::listen::{Ended, Server};
 

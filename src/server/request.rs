@@ -16,6 +16,8 @@ use pin_project_lite::pin_project;
 use tower::{ServiceExt, util::Oneshot};
 use tower_service::Service;
 
+use super::streams::Untaken;
+
 /// What a connection is doing, as its socket's guard must know it.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
@@ -97,7 +99,7 @@ where
         let this = self.project();
         let response = ready!(this.inner.poll(cx));
         let running = this.running.take();
-        Poll::Ready(response.map(|response| response.map(|inner| TrackedBody { inner, running })))
+        Poll::Ready(response.map(|response| response.map(|inner| TrackedBody { inner, running, untaken: Untaken::current() })))
     }
 }
 
@@ -107,6 +109,8 @@ pin_project! {
         #[pin]
         inner: B,
         running: Option<Running>,
+        // Of an HTTP/2 stream.
+        untaken: Option<Arc<Untaken>>,
     }
 }
 
@@ -115,7 +119,12 @@ impl<B: Body> Body for TrackedBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
+        let this = self.project();
+        let frame = this.inner.poll_frame(cx);
+        if let Some(untaken) = this.untaken {
+            untaken.set(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,6 +1,8 @@
 //! The accept loop, by raw sockets.
 #![cfg(feature = "server")]
 
+mod http2;
+
 use std::{
     convert::Infallible,
     future::Future,
