@@ -9,6 +9,7 @@
 //! | silence between requests | 75 s | the connection is closed |
 //! | a write that makes no progress | 30 s | the connection is closed, and with it the answer; over HTTP/2, one stream of it |
 //! | a head's size, its headers | 64 KiB, 100 | 431 |
+//! | one host, one coding, no tunnel | always | 400, and the connection is closed |
 //! | HTTP/2: streams open at once | 100 | further ones are refused |
 //! | HTTP/2: resets, continuations and small data without sense | some dozens to hundreds | the connection is told to calm down, and closed |
 //! | HTTP/2: settings and pings without a request | the silence above | they break no silence |

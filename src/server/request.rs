@@ -1,4 +1,4 @@
-//! Which requests a connection is busy with.
+//! Which requests a connection is busy with, and which it does not take.
 
 use std::{
     pin::Pin,
@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -77,14 +77,38 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let running = Some(Running::new(&self.activity));
-        TrackedFuture { inner: self.inner.clone().oneshot(request), running }
+        let inner = if is_plain(&request) { Some(self.inner.clone().oneshot(request)) } else { None };
+        TrackedFuture { inner, running }
     }
+}
+
+/// Whether every server on the way here read the request as we do: hyper takes any number of hosts, and codings that
+/// nobody undoes. Lengths that contradict each other it refuses itself, and it closes behind a length beside a coding.
+fn is_plain<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let hosts = values(headers, header::HOST);
+    let host = match request.version() {
+        // What it calls a host it calls an authority, and it frames bodies itself.
+        Version::HTTP_2 => return true,
+        Version::HTTP_11 => hosts == 1,
+        _ => hosts <= 1,
+    };
+    let coded = headers
+        .get(header::TRANSFER_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked") && values(headers, header::TRANSFER_ENCODING) == 1);
+    // A tunnel is none of ours, and what follows the request for one is no request.
+    host && coded && request.method() != Method::CONNECT
+}
+
+fn values(headers: &HeaderMap, name: header::HeaderName) -> usize {
+    headers.get_all(name).iter().count()
 }
 
 pin_project! {
     pub(super) struct TrackedFuture<S: Service<Request<Incoming>>> {
+        // Nobody, where the request is not taken.
         #[pin]
-        inner: Oneshot<S, Request<Incoming>>,
+        inner: Option<Oneshot<S, Request<Incoming>>>,
         running: Option<Running>,
     }
 }
@@ -97,9 +121,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx));
+        let Some(inner) = this.inner.as_pin_mut() else {
+            let mut refusal = Response::new(TrackedBody { inner: None, running: None, untaken: None });
+            *refusal.status_mut() = StatusCode::BAD_REQUEST;
+            refusal.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return Poll::Ready(Ok(refusal));
+        };
+        let response = ready!(inner.poll(cx));
         let running = this.running.take();
-        Poll::Ready(response.map(|response| response.map(|inner| TrackedBody { inner, running, untaken: Untaken::current() })))
+        Poll::Ready(response.map(|response| response.map(|inner| TrackedBody { inner: Some(inner), running, untaken: Untaken::current() })))
     }
 }
 
@@ -107,7 +137,7 @@ pin_project! {
     /// An answer's body: the same, but that the connection is busy as long as it lives.
     pub(super) struct TrackedBody<B> {
         #[pin]
-        inner: B,
+        inner: Option<B>,
         running: Option<Running>,
         // Of an HTTP/2 stream.
         untaken: Option<Arc<Untaken>>,
@@ -120,7 +150,8 @@ impl<B: Body> Body for TrackedBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        let frame = this.inner.poll_frame(cx);
+        let Some(inner) = this.inner.as_pin_mut() else { return Poll::Ready(None) };
+        let frame = inner.poll_frame(cx);
         if let Some(untaken) = this.untaken {
             untaken.set(matches!(frame, Poll::Ready(Some(Ok(_)))));
         }
@@ -128,10 +159,10 @@ impl<B: Body> Body for TrackedBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
