@@ -2,9 +2,12 @@
 #![cfg(feature = "sqlite")]
 
 mod books;
+#[cfg(unix)]
+mod disk;
 mod kill;
 #[path = "../support/metered.rs"]
 mod metered;
+mod power;
 mod replay;
 mod shipping;
 

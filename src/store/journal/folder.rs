@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -48,9 +48,13 @@ impl Folder {
         Ok(numbers)
     }
 
-    /// Makes a new segment.
+    /// Makes a new segment. Its name is on disk when this returns, so that no crash makes its number free again: stores
+    /// remember how far they are by it.
     pub(super) fn create(&self, number: u64) -> io::Result<File> {
-        private(OpenOptions::new().append(true).create_new(true)).open(self.segment(number))
+        let path = self.segment(number);
+        let file = private(OpenOptions::new().append(true).create_new(true)).open(&path)?;
+        sync_names(&self.path).inspect_err(|_| drop(fs::remove_file(&path)))?;
+        Ok(file)
     }
 
     /// Up to `most` bytes of a segment from `offset`; `None` if there is no such segment.
@@ -80,18 +84,37 @@ impl Folder {
     }
 }
 
-/// The journal's id, made at first use. Renamed into place, so that a crash leaves none or a whole one.
+/// The journal's id, made at first use. Flushed and renamed into place, so that a crash leaves none or a whole one; what is
+/// none is made anew, and then the store is shipped everything once more.
 fn id(folder: &Path, path: &Path) -> io::Result<Arc<str>> {
-    match fs::read_to_string(path) {
-        Ok(id) if !id.trim().is_empty() => return Ok(id.trim().into()),
+    match fs::read(path) {
+        Ok(bytes) => {
+            if let Some(id) = std::str::from_utf8(&bytes).ok().and_then(|id| id.trim().parse::<Ulid>().ok()) {
+                return Ok(id.to_string().into());
+            }
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        Err(_) => {}
     }
     let id = Ulid::generate().to_string();
     let fresh = folder.join("journal.id.new");
-    fs::write(&fresh, &id)?;
+    let mut file = File::create(&fresh)?;
+    file.write_all(id.as_bytes())?;
+    file.sync_all()?;
     fs::rename(fresh, path)?;
+    sync_names(folder)?;
     Ok(id.into())
+}
+
+/// Flushes which files a folder has.
+#[cfg(unix)]
+fn sync_names(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Records name keys and models: they are their owner's alone.

@@ -33,7 +33,8 @@ use crate::{
 /// clone; clones share it.
 ///
 /// Entries are in the operating system's hands when [`intend`](Ledger::intend) and [`settle`](Ledger::settle) return: they
-/// outlive the process, also one killed by signal 9. [`sync`](JournalBuilder::sync) makes them outlive a power loss.
+/// outlive the process, also one killed by signal 9. [`sync`](JournalBuilder::sync) makes them outlive a power loss;
+/// without it a power loss takes what the system had not written back yet, and nothing else.
 ///
 /// One process at a time has a folder open. Opening reads what an earlier one left: attempts that it announced and never
 /// settled become records, as [`unsettled`](JournalBuilder::unsettled) says. A [`Shipper`] takes records to a database and
@@ -60,6 +61,8 @@ pub struct Journal(Arc<Shared>);
 
 struct Shared {
     folder: Folder,
+    /// Where this process began to write.
+    opened: Position,
     writer: Mutex<Writer>,
     refusals: Mutex<Refusals>,
     /// Whether writing fails, so that it is said once and not per call.
@@ -125,6 +128,7 @@ impl JournalBuilder {
         let writer = Writer::new(&folder, number, self.segment_size, self.sync).map_err(failed)?;
         let journal = Journal(Arc::new(Shared {
             folder,
+            opened: writer.end(),
             writer: Mutex::new(writer),
             refusals: Mutex::new(Refusals::new(self.refusals)),
             failing: AtomicBool::new(false),
@@ -165,6 +169,11 @@ impl Journal {
     /// Its id: how stores tell journals apart.
     pub(crate) fn id(&self) -> &Arc<str> {
         &self.0.folder.id
+    }
+
+    /// Where this process began to write: what a store has of earlier ones lies before it.
+    fn opened(&self) -> Position {
+        self.0.opened
     }
 
     /// Where the next entry goes.

@@ -68,7 +68,8 @@ impl Shipper {
         let mut from = match *shipped {
             Some(position) => position,
             // A folder put back from a backup is behind the store: all of it is shipped again, and what is there stays.
-            None => store.position(journal.id()).await?.filter(|position| *position <= journal.end()).unwrap_or_default(),
+            // However much was written since, the store's place lies in other segments than ours of the same number.
+            None => store.position(journal.id()).await?.filter(|position| *position <= journal.opened()).unwrap_or_default(),
         };
         *shipped = Some(from);
         // Under load more comes all the time: following it would be a transaction for every few records, without end.
