@@ -417,3 +417,43 @@ async fn tr_11_an_answer_in_other_words_has_its_own_length() {
         assert!(promised.is_none_or(|length| length == answer.body.len() as u64), "{promised:?} and {}", answer.body.len());
     }
 }
+
+/// What is a number to JSON and to nobody else: refused where the gateway reads it, untouched where it does not, and
+/// refused by its place where another dialect has to say it.
+#[tokio::test]
+async fn f029_odd_numbers() {
+    let stack = Stack::start().await;
+    let with = |model: &str, member: &str| chat(model, false).replacen('{', &format!("{{{member},"), 1);
+    const ODD: [&str; 9] =
+        ["1e999", "-1e999", "-0", "18446744073709551616", "1.0", "-1", "0.1e-999", "123456789012345678901234567890.5", "1e0"];
+    for odd in ODD {
+        for control in ["stream", "stream_options", "models", "provider", "usage", "meta", "session_id"] {
+            // Twice is a mistake of its own.
+            let body = match control {
+                "stream" => chat("gpt", false).replace("\"stream\":false", &format!("\"stream\":{odd}")),
+                _ => with("gpt", &format!("\"{control}\":{odd}")),
+            };
+            let answer = stack.ask(CHAT, body).await;
+            assert_eq!(answer.status, 400, "{control}: {odd}: {}", answer.text());
+            assert_eq!(answer.json()["details"][0]["path"][0], control, "{}", answer.text());
+        }
+        let answer = stack.ask(CHAT, chat("gpt", false).replace("\"gpt\"", odd)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["details"][0]["path"][0]), (400, &"model".into()));
+    }
+    assert_eq!(stack.openai.received().len(), 0);
+    for odd in ODD {
+        stack.openai.play(Script::json(200, openai_answer("Hi")));
+        let members = format!(r#""seed":{odd},"temperature":{odd},"n":{odd},"x":[{odd},{{"y":{odd}}}]"#);
+        assert_eq!(stack.ask(CHAT, with("gpt", &members)).await.status, 200);
+        let sent = stack.openai.received().pop().unwrap();
+        assert!(String::from_utf8(sent.body).unwrap().contains(&members), "untouched");
+    }
+    let received = stack.openai.received().len();
+    for odd in ["1e999", "-1", "1.5", "18446744073709551616", "\"1\"", "true"] {
+        for member in ["max_tokens", "max_completion_tokens", "n"] {
+            let answer = stack.ask(CHAT, with("claude", &format!("\"{member}\":{odd}"))).await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["details"][0]["path"][0]), (400, &member.into()), "{odd}");
+        }
+    }
+    assert_eq!((stack.openai.received().len(), stack.anthropic.received().len()), (received, 0));
+}

@@ -136,6 +136,41 @@ async fn only_the_listed_headers_go_up() {
     }
 }
 
+/// Whatever bytes a header may hold, and whatever a name is made of: a value is one value, in both directions.
+#[tokio::test]
+async fn f017_no_value_becomes_two() {
+    let target = anthropic();
+    let sent = async |request: Request<http_body_util::Full<Bytes>>, model: &str| {
+        let request = attempt(normalized(request).await, &target, &Book::default()).await;
+        let said = anthropic_answer("Hi").replace("\"fake-1\"", &serde_json::to_string(model).unwrap());
+        let (told, sent) = exchange(TranslateLayer::new(), request, answer(200, "application/json", chunks([said]))).await;
+        (told.unwrap(), sent.unwrap())
+    };
+    let (usual, usual_sent) = sent(post(MESSAGES, ask("m", false, "")), "fake-1").await;
+    for byte in 0..=u8::MAX {
+        let mut request = post(MESSAGES, ask("m", false, ""));
+        let value = [b"a", &[byte][..], b"x-own: 1"].concat();
+        // What is no value never becomes a request: the listener refuses it.
+        let value = http::HeaderValue::from_bytes(&value).ok();
+        for name in ["anthropic-beta", "x-title", "referer"] {
+            request.headers_mut().extend(value.clone().map(|value| (http::HeaderName::from_static(name), value)));
+        }
+        let model = format!("m{}x-own: 1", char::from(byte));
+        let (told, up) = sent(request, &model).await;
+        assert_eq!(up.headers().get("anthropic-beta"), value.as_ref(), "as it came");
+        assert_eq!(up.headers().len(), usual_sent.headers().len() + usize::from(value.is_some()));
+        // A name that no header can hold is in the body alone.
+        let named = told.headers().get("x-gateway-model").map(|value| value.as_bytes());
+        assert!(
+            named.is_none_or(|named| named == model.as_bytes() && !named.iter().any(|byte| matches!(byte, 0..=8 | 10..=31 | 127))),
+            "{named:?}"
+        );
+        assert_eq!(told.headers().len(), usual.headers().len() - usize::from(named.is_none()));
+        let body: Value = serde_json::from_str(&text(told.into_body()).await).unwrap();
+        assert_eq!(body["model"], model);
+    }
+}
+
 #[tokio::test]
 async fn each_operation_has_its_place_below_the_base() {
     let at = |base: &str| {
@@ -401,6 +436,53 @@ async fn f082_no_prompt_and_no_answer_is_shown_by_debug() {
     );
     shown.push_str(&format!("{:?}", told.await.0.unwrap()));
     assert!(shown.len() > 500 && !shown.contains("canary"), "{shown}");
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Nobody outside writes a line of the log, or colours one.
+#[tokio::test]
+async fn f083_an_event_is_a_line_whoever_has_a_word_in_it() {
+    let (log, hostile) = (Log::default(), "x\u{1b}[31m\r\n2026-01-01T00:00:00Z ERROR forged: \u{85}\u{2028}line");
+    let writer = log.clone();
+    let format = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::TRACE);
+    let _guard = tracing::subscriber::set_default(format.with_writer(move || writer.clone()).finish());
+    let quoted = serde_json::to_string(hostile).unwrap();
+    for (stream, body) in [
+        (false, hostile.to_owned()),
+        (false, format!("{{\"choices\":{quoted}}}")),
+        (false, format!("{{\"error\":{{\"message\":{quoted},\"type\":{quoted},\"code\":{quoted}}}}}")),
+        (true, format!("data: {hostile}\n\n")),
+        (true, format!("data: {{\"choices\":{quoted}}}\n\n")),
+    ] {
+        let kind = if stream { "text/event-stream" } else { "application/json; x=\u{ff}" };
+        for status in [200, 400, 500] {
+            let body = chunks([body.clone()]);
+            let mut response = answer(status, "application/json", body);
+            response.headers_mut().insert("content-type", http::HeaderValue::from_bytes(kind.as_bytes()).unwrap());
+            response.headers_mut().insert("x-request-id", http::HeaderValue::from_bytes(b"r\xff\x85").unwrap());
+            let caller = post(CHAT, ask(&quoted[1..quoted.len() - 1], stream, ""));
+            let request = attempt(normalized(caller).await, &openai(), &Book::default()).await;
+            assert!(exchange(TranslateLayer::new(), request, response).await.0.is_err());
+        }
+    }
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("answer is not the provider's dialect"), "nothing was logged: {logged}");
+    assert!(!logged.contains(['\u{1b}', '\r', '\u{85}', '\u{2028}']) && !logged.contains("forged"), "{logged}");
+    let now = &logged[..10];
+    assert!(logged.lines().all(|line| line.starts_with(now)), "each event is a line: {logged}");
 }
 
 #[tokio::test]
