@@ -123,8 +123,11 @@ impl SumBy {
     }
 }
 
-/// Unix milliseconds; what is before the epoch is the epoch.
+/// Unix milliseconds. Times that no calendar has (a broken clock) are the epoch, as in a record's JSON: a day that has no
+/// name would break every sum by day.
 pub(super) fn millis(time: SystemTime) -> u64 {
+    // 9999-12-30T22:00:00Z, which is in the year 9999 wherever it is read.
+    const LAST: u64 = 253_402_207_200_000;
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since.as_millis()).ok().filter(|millis| *millis <= LAST).unwrap_or(0)
 }

@@ -74,7 +74,7 @@ pub const FAULTS: &[(&str, Shown)] = &[
     ("a store that stops answering", Partly(&[], "PostgreSQL")),
     ("one settlement many times", Named),
     ("counters that are lost", Waits("Redis")),
-    ("clocks that step", Partly(&["a_broken_clock_hurts_nobody"], "budget windows")),
+    ("clocks that step", Partly(&[], "budget windows")),
     ("a price that is missing or changes", Named),
     ("a budget asked for by many at once", Waits("budgets")),
     ("a reservation that nobody settles", Waits("budgets")),

@@ -1,5 +1,7 @@
 //! What is in the books after ordinary days.
 
+use std::time::{Duration, SystemTime};
+
 use portcullis::store::{Journal, JournalError, Shipper};
 
 use super::*;
@@ -111,4 +113,34 @@ async fn f062_a_journal_that_cannot_be_written_admits_nobody_and_loses_nothing()
     std::fs::rename(&away, folder.state()).unwrap();
     assert!(shipper.find(id.as_str(), "team").await.unwrap().is_some(), "kept in memory, written when it could be");
     answered(journal).await;
+}
+
+/// Wherever the clock jumps, ids differ, every call is in the books once, and times that no calendar has are the epoch.
+#[tokio::test]
+async fn f068_a_clock_that_jumps_loses_and_doubles_nothing() {
+    let folder = Folder::new();
+    let journal = Journal::builder().refusals_per_minute(1).open(folder.state()).unwrap();
+    let shipper = Shipper::new(journal.clone(), folder.database());
+    let now = SystemTime::now();
+    let hour = Duration::from_secs(3600);
+    let mut ids = Vec::new();
+    for created in
+        [now, now - hour, now, now + 24 * hour, now, SystemTime::UNIX_EPOCH - hour, SystemTime::UNIX_EPOCH + 24 * 365 * 9_999 * hour]
+    {
+        for _ in 0..3 {
+            let id = answer(journal.clone(), metered::call_at(created, false)).await;
+            let record = shipper.find(id.as_str(), "team").await.unwrap().unwrap();
+            let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+            let told = record["created_at"].as_str().unwrap();
+            assert!(told.ends_with('Z') && told.len() == "2026-01-01T00:00:00.000Z".len(), "{told}");
+            assert!(record["latency_ms"].as_u64().unwrap() < 60_000, "by a clock that does not jump: {record}");
+            ids.push(id);
+        }
+    }
+    let different: std::collections::HashSet<_> = ids.iter().collect();
+    assert_eq!(different.len(), ids.len());
+    let sums = shipper.sums(SumBy::Key, None).await.unwrap();
+    assert_eq!((sums[0].calls, sums[0].cost_nanos), (ids.len() as u64, 140_000 * ids.len() as u64));
+    let days: u64 = shipper.sums(SumBy::Day, None).await.unwrap().iter().map(|sum| sum.calls).sum();
+    assert_eq!(days, ids.len() as u64);
 }

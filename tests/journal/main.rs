@@ -69,7 +69,10 @@ impl Drop for Folder {
 
 /// A call that one provider answers: 90 tokens in, 25 out, for 140,000 nano-USD.
 async fn answered(ledger: impl Ledger) -> GenerationId {
-    let request = metered::call(false);
+    answer(ledger, metered::call(false)).await
+}
+
+async fn answer(ledger: impl Ledger, request: Request<Call>) -> GenerationId {
     let id = request.body().facts().id.clone();
     let whole = service_fn(|request: Request<Call>| async move {
         let call = request.into_body();

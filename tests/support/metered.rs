@@ -15,14 +15,23 @@ use portcullis::{
 
 /// A call of 400 bytes: about 100 tokens.
 pub fn call(stream: bool) -> Request<Call> {
+    call_at(SystemTime::UNIX_EPOCH, stream)
+}
+
+/// The same, made when the clock said `created`.
+pub fn call_at(created: SystemTime, stream: bool) -> Request<Call> {
     let Ok(Endpoint::Call { operation, dialect }) = Endpoint::at(&Method::POST, "/v1/chat/completions") else {
         unreachable!("the path is listed")
     };
-    call_in(operation, dialect, stream)
+    made(operation, dialect, stream, created)
 }
 
 /// The same in another operation and dialect.
 pub fn call_in(operation: Operation, dialect: &'static dyn Dialect, stream: bool) -> Request<Call> {
+    made(operation, dialect, stream, SystemTime::UNIX_EPOCH)
+}
+
+fn made(operation: Operation, dialect: &'static dyn Dialect, stream: bool, created: SystemTime) -> Request<Call> {
     let facts = CallFacts {
         operation,
         dialect,
@@ -36,7 +45,7 @@ pub fn call_in(operation: Operation, dialect: &'static dyn Dialect, stream: bool
         app: Some("tests".into()),
         members: Members::default(),
         started: Instant::now(),
-        created: SystemTime::UNIX_EPOCH,
+        created,
     };
     let mut request = Request::new(Call::new(facts, Payload::Whole("x".repeat(400).into())));
     request.extensions_mut().insert(Principal::builder("team").key("k1").metadata("owner", "ann").build());
