@@ -265,8 +265,8 @@ impl Cost {
     /// The lines of [`of`](Self::of), one by one.
     pub fn lines_of(usage: &Usage, price: Option<&Price>) -> impl Iterator<Item = CostLine> {
         let tier = price.and_then(|price| price.tier(usage.prompt().saturating_add(usage.input_audio)));
-        let used = Meter::ALL.map(|meter| (meter, meter.of(usage)));
-        used.into_iter().filter(|(_, quantity)| *quantity > 0).map(move |(meter, quantity)| {
+        let used = Meter::ALL.into_iter().map(|meter| (meter, meter.of(usage))).filter(|(_, quantity)| *quantity > 0);
+        used.map(move |(meter, quantity)| {
             let rate = tier.and_then(|tier| tier.rate_of(meter));
             let amount = Picodollars(rate.map_or(0, |rate| u128::from(rate.0) * u128::from(quantity)));
             CostLine { meter, quantity, rate, amount }

@@ -81,7 +81,7 @@ impl Books<'_> {
         }
         Record {
             request_id: call.id.clone(),
-            workspace_id: principal.workspace().into(),
+            workspace_id: principal.shared_workspace().clone(),
             key_id: principal.key().cloned(),
             app: call.app.as_deref().map(clip),
             endpoint: call.operation.name(),

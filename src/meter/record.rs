@@ -22,7 +22,8 @@ pub struct Record {
     #[serde(serialize_with = "text")]
     pub request_id: GenerationId,
     /// The workspace that pays and may read it.
-    pub workspace_id: String,
+    #[serde(serialize_with = "text")]
+    pub workspace_id: Arc<str>,
     /// The key it was made with.
     #[serde(serialize_with = "some_text")]
     pub key_id: Option<KeyId>,

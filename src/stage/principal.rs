@@ -103,6 +103,11 @@ impl Principal {
         &self.0.workspace
     }
 
+    /// The workspace, to keep.
+    pub(crate) fn shared_workspace(&self) -> &Arc<str> {
+        &self.0.workspace
+    }
+
     /// The key it came with.
     pub fn key(&self) -> Option<&KeyId> {
         self.0.key.as_ref()

@@ -42,15 +42,15 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     optional(out, *error_origin, text);
     optional(out, finish_reason.as_deref(), text);
     write_usage(out, usage);
-    list(out, pricing_lines.iter(), write_line);
+    list(out, pricing_lines, write_line);
     count(out, *latency_ms);
     optional(out, *ttft_ms, count);
     optional(out, *generation_ms, count);
     count(out, *gateway_ms);
     optional(out, *throughput_tps, |out, rate| out.extend_from_slice(&rate.to_le_bytes()));
-    list(out, attempts.iter(), write_attempt);
+    list(out, attempts, write_attempt);
     list(out, losses.iter(), write_lost);
-    list(out, metadata.iter(), |out, (name, value)| {
+    list(out, metadata, |out, (name, value)| {
         text(out, name);
         text(out, value);
     });

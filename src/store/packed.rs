@@ -6,7 +6,7 @@
 //! | a truth | 0 or 1 |
 //! | a text | its length as a count, then itself |
 //! | what may be absent | a truth, then itself if that is 1 |
-//! | a list | how many there are as a count, then each |
+//! | a list | each after a 1, then a 0 |
 
 /// Appends a count.
 #[inline]
@@ -40,9 +40,13 @@ pub(super) fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnc
 }
 
 /// Appends a list.
-pub(super) fn list<T>(out: &mut Vec<u8>, items: impl ExactSizeIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
-    count(out, items.len() as u64);
-    items.for_each(|item| write(out, item));
+#[inline]
+pub(super) fn list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+    for item in items {
+        truth(out, true);
+        write(out, item);
+    }
+    truth(out, false);
 }
 
 /// Reads what was written, in the order of writing. `None` where there is no such thing.
@@ -75,8 +79,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let length = self.count()?;
-        (0..length).map(|_| read(self)).collect()
+        let mut items = Vec::new();
+        while self.truth()? {
+            items.push(read(self)?);
+        }
+        Some(items)
     }
 
     pub(super) fn byte(&mut self) -> Option<u8> {

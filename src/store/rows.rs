@@ -146,7 +146,7 @@ mod tests {
             prop_assert_eq!(rows.len(), records.len());
             for (row, record) in rows.iter().zip(&records) {
                 prop_assert_eq!(row.json().unwrap(), serde_json::to_string(record).unwrap());
-                prop_assert_eq!((row.id, row.workspace), (record.request_id.as_str(), record.workspace_id.as_str()));
+                prop_assert_eq!((row.id, row.workspace), (record.request_id.as_str(), &*record.workspace_id));
                 prop_assert_eq!((row.cost_nanos, row.calls, row.success), (record.cost_nanos, record.calls, record.success));
                 prop_assert_eq!(RecordRow::read(row.packed), Some(row));
             }

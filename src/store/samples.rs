@@ -117,7 +117,7 @@ prop_compose! {
         let mut losses = Losses::default();
         table().take(usize::from(some) * 3).for_each(|loss| losses.report_at(loss, path.clone()));
         Record {
-            workspace_id: workspace,
+            workspace_id: workspace.into(),
             key_id: key.as_deref().map(Into::into),
             app,
             model_requested: requested,

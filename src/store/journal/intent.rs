@@ -30,14 +30,14 @@ pub(super) fn write(intended: &Intended<'_>, out: &mut Vec<u8>) {
     text(out, &target.model);
     truth(out, call.stream);
     count(out, millis(call.created));
-    list(out, Cost::of(&estimate, target.price.as_deref()).lines.iter(), |out, line| {
+    list(out, Cost::lines_of(&estimate, target.price.as_deref()), |out, line| {
         out.push(line.meter as u8);
         count(out, line.quantity);
         optional(out, line.rate.map(|rate| rate.0), count);
     });
     // Where both attached something under one name, the later counts: the caller's.
     for metadata in [principal.metadata(), &call.preferences.metadata] {
-        list(out, metadata.iter(), |out, (name, value)| {
+        list(out, metadata, |out, (name, value)| {
             text(out, name);
             text(out, value);
         });
@@ -128,7 +128,7 @@ pub(super) fn died(intents: &[Vec<u8>], policy: Unsettled) -> Option<Record> {
     }
     Some(Record {
         request_id: last.id.parse().ok()?,
-        workspace_id: last.workspace.to_owned(),
+        workspace_id: last.workspace.into(),
         key_id: last.key.map(Into::into),
         app: last.app.map(str::to_owned),
         endpoint: operation(last.endpoint),

@@ -1,15 +1,15 @@
 //! Refusals past a threshold, folded together: nobody fills the disk by being refused.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
-use crate::{meter::Record, store::records::millis};
+use crate::{meter::Record, stage::KeyId, store::records::millis};
 
 /// Counts refusals by caller and minute.
 #[derive(Debug)]
 pub(super) struct Refusals {
     threshold: u64,
     minute: u64,
-    callers: HashMap<(String, Option<String>), Count>,
+    callers: HashMap<(Arc<str>, Option<KeyId>), Count>,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Refusals {
     /// `none` lets no further one through.
     pub(super) fn pass(&mut self, record: Record, now: SystemTime, none: bool) -> (Option<Record>, Vec<Record>) {
         let folded = self.elapsed(now);
-        let caller = (record.workspace_id.clone(), record.key_id.as_ref().map(|key| key.as_str().into()));
+        let caller = (record.workspace_id.clone(), record.key_id.clone());
         let count = self.callers.entry(caller).or_default();
         count.seen += 1;
         if count.seen <= self.threshold && !none {
