@@ -43,7 +43,10 @@ enum Kind {
     ToolUse(Input),
     /// A call of the output tool: its input is the answer's text.
     Output(Input),
+    /// A server tool's call, or a block that is not known: its input may follow.
     Unknown,
+    /// A block that comes whole, such as a server tool's result.
+    Whole,
 }
 
 /// What a call's input is if no delta tells it; `None` once one has.
@@ -120,8 +123,9 @@ impl Blocks {
                 }
             }
             _ => {
+                let whole = reply::is_ours(&kind) && !kind.ends_with("_tool_use");
                 tell(Opening::Unknown { kind, raw: Cow::Borrowed(raw.get()) }, &mut std::iter::empty());
-                Kind::Unknown
+                if whole { Kind::Whole } else { Kind::Unknown }
             }
         };
         self.open.push(Open { index, block, kind });
