@@ -143,13 +143,18 @@ pub fn escaped(out: &mut BytesMut, value: &str) {
     }
 }
 
-/// Writes JSON text on one line, as an event stream needs it: line breaks, which can only stand where white space can,
-/// become blanks.
+/// Writes JSON text on one line, as an event stream needs it.
 pub fn line(out: &mut BytesMut, text: &str) {
     let start = out.len();
     out.put_slice(text.as_bytes());
-    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
-        out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    unbreak(out.get_mut(start..).unwrap_or_default());
+}
+
+/// Puts JSON text on one line: line breaks, which can only stand where white space can, become blanks.
+pub fn unbreak(mut text: &mut [u8]) {
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', text) {
+        text[at] = b' ';
+        text = &mut text[at + 1..];
     }
 }
 

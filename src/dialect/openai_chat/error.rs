@@ -210,8 +210,10 @@ fn write_error(body: &mut Object<'_>, fault: &Fault) {
     let upstream = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
     if let Some(parts) = upstream.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw, fault.verdict().openai_type)) {
         let out = body.key("error");
+        let start = out.len();
+        parts.iter().for_each(|part| out.extend_from_slice(part));
         // Line breaks between its members would end an event.
-        out.extend(parts.iter().flatten().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+        json::unbreak(out.get_mut(start..).unwrap_or_default());
         return;
     }
     let mut error = body.object("error");

@@ -270,8 +270,7 @@ fn write(frame: &Frame<'_>, data: &str, out: &mut BytesMut, payload: impl FnOnce
             out.extend_from_slice(b"data: ");
             let before = out.len();
             payload(out);
-            // Outside strings, where alone they can be, line breaks are white space.
-            out.iter_mut().skip(before).filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+            json::unbreak(out.get_mut(before..).unwrap_or_default());
             out.extend_from_slice(b"\n\n");
         }
     }

@@ -18,6 +18,8 @@ pub(super) fn chunk(carrier: &[u8], told: &Told<'_>, id: &Bytes, options: &Answe
     annotate(carrier, told, options, seen, &mut edits);
     let mut text = BytesMut::new();
     edits.apply_to(carrier, &mut text);
+    // The carrier may have come in several lines.
+    json::unbreak(&mut text);
     text.freeze()
 }
 
