@@ -1,5 +1,7 @@
 //! What a relay reads from the spans of what goes by.
 
+use std::borrow::Cow;
+
 use crate::dialect::{
     Seen, StreamError,
     anthropic::{error, usage::Counts},
@@ -46,8 +48,8 @@ impl Watch {
     /// Takes an event: `name` as its frame has it, `members` those of `data`.
     pub fn event(&mut self, name: &str, data: &str, members: &Members, seen: &mut Seen) -> Observed {
         let body = data.as_bytes();
-        let kind = members.find(body, "type").map_or(name, |kind| plain(kind.text(body)));
-        match kind {
+        let said = || members.find(body, "error").filter(|error| error.bytes(body) != b"null");
+        match &*kind(body, members).unwrap_or(Cow::Borrowed(name)) {
             "message_start" => {
                 let Some(message) = object(body, members, "message") else { return Observed::Other };
                 self.message(body, &Members::of(body, &message.value), seen);
@@ -76,11 +78,12 @@ impl Watch {
                 seen.ended = true;
                 return Observed::Stop;
             }
-            "error" => {
-                seen.error = Some(error::upstream_error(members.find(body, "error").map_or(data, |error| error.text(body))));
-                return Observed::Error;
+            "error" => return fail(said().map_or(data, |error| error.text(body)), seen),
+            _ => {
+                if let Some(error) = said() {
+                    return fail(error.text(body), seen);
+                }
             }
-            _ => {}
         }
         Observed::Other
     }
@@ -88,7 +91,7 @@ impl Watch {
     /// Takes a whole Message; gives its usage.
     pub fn whole(&mut self, text: &str, members: &Members, seen: &mut Seen) -> Result<Option<Member>, StreamError> {
         let body = text.as_bytes();
-        if let Some(error) = members.find(body, "error") {
+        if let Some(error) = members.find(body, "error").filter(|error| error.bytes(body) != b"null") {
             seen.error = Some(error::upstream_error(error.text(body)));
             return Ok(None);
         }
@@ -115,8 +118,7 @@ impl Watch {
 
     /// A block as it begins, a delta, or a whole block: what in it is the model's making.
     fn block(&mut self, body: &[u8], members: &Members, whole: bool, seen: &mut Seen) {
-        let kind = members.find(body, "type").map_or("", |kind| plain(kind.text(body)));
-        let said = match kind {
+        let said = match &*kind(body, members).unwrap_or_default() {
             "text" | "text_delta" => "text",
             "thinking" | "thinking_delta" => "thinking",
             "input_json_delta" => "partial_json",
@@ -144,6 +146,21 @@ impl Watch {
             seen.usage = Some(usage);
         }
     }
+}
+
+/// Notes an error, which goes no further.
+fn fail(error: &str, seen: &mut Seen) -> Observed {
+    seen.error = Some(error::upstream_error(error));
+    Observed::Error
+}
+
+/// The `type`, if it is there. An escape in it is odd, but JSON.
+fn kind<'b>(body: &'b [u8], members: &Members) -> Option<Cow<'b, str>> {
+    let kind = members.find(body, "type")?.text(body);
+    if kind.contains('\\') {
+        return wire::read::<Str<'_>>(kind).ok().map(|kind| kind.0);
+    }
+    kind.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
 }
 
 fn stop_reason(body: &[u8], members: &Members, seen: &mut Seen) {
