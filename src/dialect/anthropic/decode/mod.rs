@@ -128,6 +128,9 @@ impl Reader<'_> {
         }
         let tool: request::ToolParam<'a> = self.parse(raw, place)?;
         self.unnamed(&tool.unknown, place);
+        if tool.input_schema.is_some_and(|schema| !schema.get().starts_with('{')) {
+            self.wrong(place.field("input_schema"), "expected an object");
+        }
         let kind = ToolKind::Function {
             name: self.required(tool.name, place.field("name")).0,
             description: tool.description.map(|description| description.0),

@@ -24,6 +24,15 @@ impl Message<'_, '_> {
             Role::Assistant => "assistant",
         }
     }
+
+    /// Whether `block` is the other role's: only the model calls and thinks, only the user has results.
+    pub fn is_misplaced(&self, block: &Block<'_>) -> bool {
+        match &block.kind {
+            BlockKind::ToolCall { .. } | BlockKind::Reasoning(_) => self.role == Role::User,
+            BlockKind::ToolResult { .. } => self.role == Role::Assistant,
+            _ => false,
+        }
+    }
 }
 
 /// Merges neighbouring turns of one role and leaves out what the API refuses.

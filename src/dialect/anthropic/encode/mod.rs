@@ -129,7 +129,12 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
             let mut object = list.object();
             object.str("role", message.role());
             let mut content = object.array("content");
-            message.blocks.iter().for_each(|block| self.block(block, &mut content));
+            for block in &message.blocks {
+                if message.is_misplaced(block) {
+                    self.refuse(block.place, format!("a message of the role `{}` cannot hold this", message.role()));
+                }
+                self.block(block, &mut content);
+            }
             content.end();
             object.end();
         }
