@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
+use smallvec::{SmallVec, smallvec};
 
 use super::{
     AnswerOptions, Decoder, Dialect, Encoder, End, Exchange, Losses, Pipe, Seen, Stamp, StreamError,
@@ -94,19 +95,19 @@ impl Pipe for Crossing {
         self.watch.wrote(out, before);
     }
 
-    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError> {
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
         let text = std::str::from_utf8(body).map_err(|_| StreamError::malformed("the answer is not UTF-8"))?;
         let mut fold = Fold::default();
         let mapping = &mut self.mapping;
         self.decoder.whole(text, &mut |event| pass(event, seen, mapping, &mut |event| fold.push(event)))?;
         if seen.error.is_some() {
-            return Ok(Vec::new());
+            return Ok(SmallVec::new());
         }
         seen.ended = true;
         // A little more than came: the dialects' own words differ less than our additions are long.
         let mut out = BytesMut::with_capacity(body.len() + 512);
         self.to.encode_answer(&fold.finish(), &self.stamp, &self.options, &mut out, &mut self.losses);
-        Ok(vec![out.freeze()])
+        Ok(smallvec![out.freeze()])
     }
 
     fn losses(&self) -> &Losses {

@@ -129,7 +129,7 @@ pub fn string(out: &mut BytesMut, value: &str) {
 pub fn escaped(out: &mut BytesMut, value: &str) {
     let mut rest = value.as_bytes();
     loop {
-        let (plain, more) = rest.split_at(scan::plain(rest));
+        let (plain, more) = rest.split_at(scan::plain(rest).0);
         out.put_slice(plain);
         let Some((&byte, after)) = more.split_first() else { return };
         let escape = ESCAPES[byte as usize];

@@ -6,6 +6,7 @@
 //! Source: OpenAI API reference, "Embeddings", "Moderations", "Images".
 
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 
 use super::{
     AnswerOptions, Dialect, Edits, End, GATEWAY_MEMBERS, Losses, Pipe, Seen, Stamp, StreamError, Target, Usage,
@@ -171,15 +172,15 @@ impl Pipe for Relay {
         self.dialect.encode_fault_event(fault, &self.stamp.id, out);
     }
 
-    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError> {
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
         let members = Members::scan(body).map_err(|error| StreamError::malformed(error.to_string()))?;
         if let Some(error) = error_of(body, &members) {
             seen.error = Some(error);
-            return Ok(Vec::new());
+            return Ok(SmallVec::new());
         }
         self.read(body, &members, seen);
         seen.ended = true;
-        Ok(self.annotate(body, &members, seen).apply(body).into_vec())
+        Ok(self.annotate(body, &members, seen).apply(body))
     }
 
     fn losses(&self) -> &Losses {

@@ -38,7 +38,7 @@ pub trait Pipe: Send {
     ///
     /// # Errors
     /// The body is not the provider's dialect.
-    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError>;
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError>;
 
     /// What the answer lost so far.
     fn losses(&self) -> &Losses;

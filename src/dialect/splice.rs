@@ -128,7 +128,7 @@ impl Edits {
 
     /// The edited body, in order: a small one in one piece, which costs less than many; a large one as slices of `body`
     /// and of what is new, without a copy.
-    pub fn apply(mut self, body: &Bytes) -> SmallVec<[Bytes; 8]> {
+    pub fn apply(mut self, body: &Bytes) -> SmallVec<[Bytes; 1]> {
         if self.is_empty() {
             return smallvec![body.clone()];
         }

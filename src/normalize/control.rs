@@ -105,6 +105,12 @@ impl Control {
     }
 
     fn own_headers(&mut self, headers: &HeaderMap) -> Result<(), Fault> {
+        let app = text(headers, &X_TITLE).or_else(|| text(headers, &header::REFERER));
+        self.app = app.map(str::to_owned);
+        // Most calls have none of these.
+        if !headers.keys().any(|name| name.as_str().starts_with("x-gateway-")) {
+            return Ok(());
+        }
         if let Some(names) = asked(headers, &X_GATEWAY_PROVIDER)? {
             self.preferences.only = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         }
@@ -119,8 +125,6 @@ impl Control {
             self.preferences.metadata = serde_json::from_str::<BTreeMap<String, String>>(metadata)
                 .map_err(|_| Fault::invalid("", "header x-gateway-metadata is a JSON object of strings"))?;
         }
-        let app = text(headers, &X_TITLE).or_else(|| text(headers, &header::REFERER));
-        self.app = app.map(str::to_owned);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::{Request, Response, request::Parts};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, FaultKind, Phase, Timeout},
-    stage::{Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, deadline},
+    stage::{Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, by, deadline},
 };
 
 /// Tries the targets of a plan until one answers.
@@ -83,19 +83,19 @@ where
                 Err(Step::Stop) => break,
             };
             let number = walk.number();
-            let begun = timeout_at(deadline, call.tally().begin(call.facts(), target, number)).await;
-            let begun = begun.unwrap_or_else(|_| Err(FaultKind::Timeout(Timeout::Total).into()));
+            let begun = by(deadline, call.tally().begin(call.facts(), target, number)).await;
+            let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
             let tally = begun.map_err(|fault| fault.with_attempts(walk.attempts()))?.running(pass.running());
             let last = once || walk.is_last(&policy);
             let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
-            let attempt = Attempt { call: call.clone(), target: target.clone(), number, tally: tally.clone() };
-            let fault = match timeout_at(deadline, dispatch(inner.clone(), head, attempt)).await {
-                Ok(Ok(response)) => {
+            let attempt = Attempt { call: call.clone(), target: target.clone(), number, tally: tally.clone(), deadline: Some(deadline) };
+            let fault = match by(deadline, dispatch(inner.clone(), head, attempt)).await {
+                Some(Ok(response)) => {
                     pass.succeed();
                     return Ok(response);
                 }
-                Ok(Err(fault)) => fault,
-                Err(_) => Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead),
+                Some(Err(fault)) => fault,
+                None => Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead),
             };
             tally.end(Outcome::Failed, Some(&fault));
             drop(tally);

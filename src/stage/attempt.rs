@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{AttemptTally, Call};
@@ -24,6 +25,8 @@ pub struct Attempt {
     pub number: u32,
     /// What this attempt uses.
     pub tally: AttemptTally,
+    /// When whoever sent it gives up, if ever: nobody needs a timer of its own for a later moment.
+    pub deadline: Option<Instant>,
 }
 
 impl Body for Attempt {

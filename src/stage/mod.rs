@@ -38,4 +38,7 @@ pub use self::{
     tally::{AttemptEntry, AttemptTally, Begin, Intent, Outcome, Tally},
     watchdog::{Watchdog, Watched},
 };
-pub(crate) use self::{deadline::deadline, health::PROBE_WAIT};
+pub(crate) use self::{
+    deadline::{by, deadline},
+    health::PROBE_WAIT,
+};

@@ -1,7 +1,6 @@
 //! What goes to a provider.
 
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -10,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use smallvec::SmallVec;
 use tower::BoxError;
 
 use super::{Payload, Upload};
@@ -31,7 +31,7 @@ pub struct Outgoing {
 
 #[derive(Clone)]
 enum Content {
-    Slices { list: VecDeque<Bytes>, length: u64 },
+    Slices { list: smallvec::IntoIter<[Bytes; 1]>, length: u64 },
     Upload(Upload),
 }
 
@@ -39,7 +39,7 @@ enum Content {
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Slices { list, length } => write!(f, "Slices({} of {length} bytes)", list.len()),
+            Self::Slices { list, length } => write!(f, "Slices({} of {length} bytes)", list.as_slice().len()),
             Self::Upload(upload) => upload.fmt(f),
         }
     }
@@ -48,9 +48,9 @@ impl fmt::Debug for Content {
 impl Outgoing {
     /// A request made of slices, in order.
     pub fn from_slices(target: Arc<Target>, dialect: &'static dyn Dialect, slices: impl IntoIterator<Item = Bytes>) -> Self {
-        let list: VecDeque<Bytes> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
+        let list: SmallVec<[Bytes; 1]> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
         let length = list.iter().map(|slice| slice.len() as u64).sum();
-        Self { target, dialect, content: Content::Slices { list, length } }
+        Self { target, dialect, content: Content::Slices { list: list.into_iter(), length } }
     }
 
     /// The caller's payload, untouched.
@@ -88,7 +88,7 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.content {
-            Content::Slices { list, length } => Poll::Ready(list.pop_front().map(|slice| {
+            Content::Slices { list, length } => Poll::Ready(list.next().map(|slice| {
                 *length -= slice.len() as u64;
                 Ok(Frame::data(slice))
             })),
@@ -97,7 +97,7 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.content, Content::Slices { list, .. } if list.is_empty())
+        matches!(&self.content, Content::Slices { list, .. } if list.as_slice().is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -49,16 +49,17 @@ pub(super) fn outgoing(
 ) -> Result<Request<Outgoing>, Fault> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let mut incoming = parts.headers;
     let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
-    for name in own.iter().chain(&SHARED) {
-        // Lists may come in several lines.
-        for value in incoming.get_all(name) {
+    let mut accept = None;
+    // Lists may come in several lines.
+    for (name, value) in &parts.headers {
+        if *name == header::ACCEPT {
+            accept.get_or_insert_with(|| value.clone());
+        } else if own.contains(name) || SHARED.contains(name) {
             headers.append(name.clone(), value.clone());
         }
     }
-    let accept = incoming.remove(header::ACCEPT).unwrap_or(HeaderValue::from_static("*/*"));
-    headers.insert(header::ACCEPT, accept);
+    headers.insert(header::ACCEPT, accept.unwrap_or(HeaderValue::from_static("*/*")));
     for (name, value) in &target.provider.default_headers {
         headers.entry(name).or_insert_with(|| value.clone());
     }

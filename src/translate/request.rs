@@ -29,7 +29,7 @@ pub(super) struct Translated {
 /// # Errors
 /// What the dialect cannot say; in strict mode, what it would lose.
 pub(super) fn translate(attempt: Attempt, config: &Config, map: Option<Box<dyn EventMap>>) -> Result<Translated, Fault> {
-    let Attempt { call, target, number, tally } = attempt;
+    let Attempt { call, target, number, tally, .. } = attempt;
     let facts = call.facts().clone();
     let caller = facts.dialect;
     let dialect = if facts.operation == Operation::Chat { target.dialect_for(caller) } else { caller };

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, response};
 use http_body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::BoxError;
 use tower_service::Service;
 
@@ -28,7 +28,7 @@ use crate::{
     catalog::Picodollars,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
-    stage::{Attempt, CallFacts, Outcome, Outgoing, Tally, deadline},
+    stage::{Attempt, CallFacts, Outcome, Outgoing, Tally, by, deadline},
 };
 
 /// Says attempts in their target's dialect, and answers in the caller's.
@@ -63,12 +63,12 @@ where
     fn call(&mut self, request: Request<Attempt>) -> ResponseFuture<ResBody> {
         let (parts, attempt) = request.into_parts();
         let (call, target) = (attempt.call.facts().clone(), attempt.target.clone());
-        let tally = attempt.call.tally().clone();
+        let (tally, until) = (attempt.call.tally().clone(), attempt.deadline);
         let map = self.config.map.as_ref().map(|map| map(&call));
         let translated = translate(attempt, &self.config, map).and_then(|translated| {
             let Translated { dialect, body, pipe, notes, losses } = translated;
             let request = head::outgoing(parts, call.operation, call.dialect, dialect, &target, body)?;
-            Ok((request, Exchange { call, tally, dialect, pipe, notes, losses, config: self.config.clone() }))
+            Ok((request, Exchange { call, tally, until, dialect, pipe, notes, losses, config: self.config.clone() }))
         });
         match translated {
             Ok((request, exchange)) => ResponseFuture(Box::pin(exchange.run(self.inner.call(request)))),
@@ -81,6 +81,8 @@ where
 struct Exchange {
     call: Arc<CallFacts>,
     tally: Tally,
+    /// When the attempt's sender gives up.
+    until: Option<Instant>,
     dialect: &'static dyn Dialect,
     pipe: Box<dyn Pipe>,
     notes: Arc<AnswerNotes>,
@@ -103,10 +105,12 @@ impl Exchange {
             true if timeouts.first_byte < timeouts.total => (deadline(timeouts.first_byte), Timeout::FirstByte),
             _ => (total, Timeout::Total),
         };
-        let response = match timeout_at(head, sent).await {
-            Ok(response) => response.map_err(|error| whole::broken(error.into()))?,
-            Err(_) => return Err(Fault::new(FaultKind::Timeout(late)).at(Phase::BeforeHead)),
+        let response = match self.until {
+            Some(until) if until <= head => Some(sent.await),
+            _ => by(head, sent).await,
         };
+        let response = response.ok_or_else(|| Fault::new(FaultKind::Timeout(late)).at(Phase::BeforeHead))?;
+        let response = response.map_err(|error| whole::broken(error.into()))?;
         let (parts, body) = response.into_parts();
         self.notes.tally.head(parts.status.as_u16());
         if !parts.status.is_success() {

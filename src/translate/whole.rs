@@ -1,7 +1,6 @@
 //! Whole answers, and the body that is either.
 
 use std::{
-    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::{Pin, pin},
@@ -12,14 +11,15 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, timeout_at};
+use smallvec::SmallVec;
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{StreamBody, service::protocol};
 use crate::{
     dialect::{StreamError, StreamErrorKind},
     fault::{Failure, Fault, FaultKind, Phase, Timeout},
-    stage::deadline,
+    stage::{by, deadline},
 };
 
 /// Reads `body` up to `limit`, until `total` and never silent for `idle`: what came, and how it ended.
@@ -35,9 +35,9 @@ where
     let read = async {
         loop {
             let silent = deadline(idle);
-            let late = |_| Fault::new(FaultKind::Timeout(if silent < total { Timeout::Idle } else { Timeout::Total }));
-            let next = timeout_at(silent.min(total), poll_fn(|cx| body.as_mut().poll_frame(cx)));
-            let Some(frame) = next.await.map_err(late)? else { break };
+            let late = || Fault::new(FaultKind::Timeout(if silent < total { Timeout::Idle } else { Timeout::Total }));
+            let next = by(silent.min(total), poll_fn(|cx| body.as_mut().poll_frame(cx)));
+            let Some(frame) = next.await.ok_or_else(late)? else { break };
             let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
             if first.len() + rest.len() + data.len() > limit {
                 let message = format!("the answer is larger than {limit} bytes");
@@ -85,25 +85,28 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B> {
-        Whole { slices: VecDeque<Bytes> },
+        Whole { slices: smallvec::IntoIter<Slices> },
         Stream { #[pin] body: StreamBody<B> },
     }
 }
+
+/// Most answers are one slice.
+type Slices = [Bytes; 1];
 
 /// Shows no completion.
 impl<B> fmt::Debug for TranslatedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Whole { slices } => write!(f, "Whole({} slices)", slices.len()),
+            Kind::Whole { slices } => write!(f, "Whole({} slices)", slices.as_slice().len()),
             Kind::Stream { body } => body.fmt(f),
         }
     }
 }
 
 impl<B> TranslatedBody<B> {
-    pub(super) fn whole(slices: Vec<Bytes>) -> Self {
-        let slices = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
-        Self { kind: Kind::Whole { slices } }
+    pub(super) fn whole(mut slices: SmallVec<Slices>) -> Self {
+        slices.retain(|slice| !slice.is_empty());
+        Self { kind: Kind::Whole { slices: slices.into_iter() } }
     }
 
     pub(super) fn stream(body: StreamBody<B>) -> Self {
@@ -121,21 +124,21 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match self.project().kind.project() {
-            KindProj::Whole { slices } => Poll::Ready(slices.pop_front().map(|slice| Ok(Frame::data(slice)))),
+            KindProj::Whole { slices } => Poll::Ready(slices.next().map(|slice| Ok(Frame::data(slice)))),
             KindProj::Stream { body } => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Whole { slices } => slices.is_empty(),
+            Kind::Whole { slices } => slices.as_slice().is_empty(),
             Kind::Stream { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Whole { slices } => SizeHint::with_exact(slices.iter().map(|slice| slice.len() as u64).sum()),
+            Kind::Whole { slices } => SizeHint::with_exact(slices.as_slice().iter().map(|slice| slice.len() as u64).sum()),
             Kind::Stream { body } => body.size_hint(),
         }
     }

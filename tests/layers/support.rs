@@ -202,7 +202,7 @@ pub async fn attempt(call: Request<Call>, target: &Arc<Target>, book: &Book) -> 
     let (parts, call) = call.into_parts();
     let call = call.with_tally(book.tally());
     let tally = call.tally().begin(call.facts(), target, 1).await.unwrap();
-    Request::from_parts(parts, Attempt { call, target: target.clone(), number: 1, tally })
+    Request::from_parts(parts, Attempt { call, target: target.clone(), number: 1, tally, deadline: None })
 }
 
 /// A meter's side of a tally.

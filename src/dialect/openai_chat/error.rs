@@ -233,7 +233,7 @@ fn write_error(body: &mut Object<'_>, fault: &Fault) {
 
 /// The provider's object, if it is of this API's shape: a message, and a code or a parameter, `null` maybe. Some servers
 /// leave the type out, which clients want: then it is `kind`.
-fn spoken(raw: &Bytes, kind: &str) -> Option<SmallVec<[Bytes; 8]>> {
+fn spoken(raw: &Bytes, kind: &str) -> Option<SmallVec<[Bytes; 1]>> {
     let envelope: Envelope<'_> = serde_json::from_slice(raw).ok()?;
     let text = |value: Raw<'_>| value.get().starts_with('"');
     let members = Members::scan(raw).ok()?;

@@ -125,6 +125,10 @@ fn count(walk: &mut Walk<'_>, count: &mut Option<u64>) {
 }
 
 fn number(text: &[u8]) -> u64 {
+    // As counts are: a few digits.
+    if text.len() < 10 && text.iter().all(u8::is_ascii_digit) {
+        return text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    }
     let text = std::str::from_utf8(text).unwrap_or_default();
     // A float past the range saturates, NaN is 0.
     text.parse().unwrap_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as u64)

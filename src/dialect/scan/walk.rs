@@ -299,7 +299,9 @@ impl<'b> Walk<'b> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            self.plain();
+            let (plain, wide) = plain(self.bytes.get(self.at..).unwrap_or_default());
+            self.at += plain;
+            self.wide |= wide;
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -310,49 +312,6 @@ impl<'b> Walk<'b> {
                     escaped = true;
                 }
                 _ => return Err(self.syntax()),
-            }
-        }
-    }
-
-    /// Walks up to the next quote, backslash or control character: a few words by hand, since most strings are short
-    /// and a call costs more than they do, then in blocks.
-    #[inline]
-    fn plain(&mut self) {
-        let mut rest = self.bytes.get(self.at..).unwrap_or_default();
-        let before = rest.len();
-        let mut all = 0;
-        for _ in 0..SHORT_WORDS {
-            let Some((word, more)) = rest.split_first_chunk() else { break };
-            let word = u64::from_le_bytes(*word);
-            all |= word;
-            let hits = special(word);
-            if hits != 0 {
-                self.wide |= all & HIGH != 0;
-                self.at += before - rest.len() + hits.trailing_zeros() as usize / 8;
-                return;
-            }
-            rest = more;
-        }
-        self.at += before - rest.len();
-        self.wide |= all & HIGH != 0;
-        self.blocks();
-    }
-
-    /// In blocks that stay in the cache, since each is read twice.
-    fn blocks(&mut self) {
-        while let Some(rest) = self.bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
-            let block = &rest[..rest.len().min(BLOCK)];
-            let end = memchr2(b'"', b'\\', block);
-            let run = &block[..end.unwrap_or(block.len())];
-            let (least, all) = run.iter().fold((u8::MAX, 0), |(least, all), &byte| (byte.min(least), all | byte));
-            self.wide |= all >= 0x80;
-            if least < 0x20 {
-                self.at += run.iter().position(|&byte| byte < 0x20).unwrap_or(0);
-                return;
-            }
-            self.at += run.len();
-            if end.is_some() {
-                return;
             }
         }
     }
@@ -434,36 +393,60 @@ impl<'b> Walk<'b> {
     }
 }
 
-/// Marks the bytes of `word` that end a plain run in a string: quote, backslash, control. The lowest mark is exact; a
-/// borrow may set more above it.
-const fn special(word: u64) -> u64 {
-    const fn zero(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word
+/// How many bytes at the start of `text` stand for themselves inside a JSON string, and whether bytes past ASCII are among
+/// or near them: a few words by hand, since most strings are short and a call costs more than they do, then in blocks.
+#[inline(always)]
+pub(in crate::dialect) fn plain(text: &[u8]) -> (usize, bool) {
+    let mut rest = text;
+    let mut all = 0;
+    for _ in 0..SHORT_WORDS {
+        let Some((word, more)) = rest.split_first_chunk() else { break };
+        let word = u64::from_le_bytes(*word);
+        all |= word;
+        let hits = special(word);
+        if hits != 0 {
+            return (text.len() - rest.len() + hits.trailing_zeros() as usize / 8, all & HIGH != 0);
+        }
+        rest = more;
     }
-    let quote = zero(word ^ (ONES * b'"' as u64));
-    let backslash = zero(word ^ (ONES * b'\\' as u64));
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (quote | backslash | control) & HIGH
+    let (more, wide) = if rest.len() < 8 { tail(rest) } else { blocks(rest) };
+    (text.len() - rest.len() + more, wide | (all & HIGH != 0))
 }
 
-/// How many bytes at the start of `text` stand for themselves inside a JSON string: in blocks that a compiler checks at
-/// once, then by words.
-pub(in crate::dialect) fn plain(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
-        if block.iter().fold(false, |any, &byte| any | is_special(byte)) {
+/// The bytes behind the last word.
+fn tail(text: &[u8]) -> (usize, bool) {
+    let plain = text.iter().take_while(|byte| !is_special(**byte));
+    plain.fold((0, false), |(count, wide), byte| (count + 1, wide | (*byte >= 0x80)))
+}
+
+/// In blocks that stay in the cache, since each is read twice.
+fn blocks(text: &[u8]) -> (usize, bool) {
+    let (mut at, mut wide) = (0, false);
+    for block in text.chunks(BLOCK) {
+        let end = memchr2(b'"', b'\\', block);
+        let run = &block[..end.unwrap_or(block.len())];
+        let (least, all) = run.iter().fold((u8::MAX, 0), |(least, all), &byte| (byte.min(least), all | byte));
+        wide |= all >= 0x80;
+        if least < 0x20 {
+            return (at + run.iter().position(|&byte| byte < 0x20).unwrap_or(0), wide);
+        }
+        at += run.len();
+        if end.is_some() {
             break;
         }
-        at += block.len();
     }
-    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let hits = special(u64::from_le_bytes(*word));
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += word.len();
-    }
-    at + text.get(at..).unwrap_or_default().iter().take_while(|byte| !is_special(**byte)).count()
+    (at, wide)
+}
+
+/// Marks the bytes of `word` that end a plain run in a string: quote, backslash, control. The lowest mark is exact; a
+/// borrow may set more above it.
+#[inline]
+const fn special(word: u64) -> u64 {
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    // Bytes past ASCII are none of these.
+    (quote | backslash | control) & !word & HIGH
 }
 
 /// Whether a byte ends a plain run in a string.

@@ -4,6 +4,7 @@ mod watch;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
+use smallvec::SmallVec;
 
 use self::watch::{Observed, Watch};
 use crate::{
@@ -110,12 +111,12 @@ impl Pipe for MessageRelay {
         super::error::encode_event(fault, &self.stamp.id, out);
     }
 
-    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError> {
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
         let members = scan(body)?;
         let text = std::str::from_utf8(body).map_err(|_| StreamError::malformed("the answer is not UTF-8"))?;
         let usage = self.watch.whole(text, &members, seen)?;
         if seen.error.is_some() {
-            return Ok(Vec::new());
+            return Ok(SmallVec::new());
         }
         let mut edits = Edits::default();
         if let Some(notes) = &self.options.notes {
@@ -125,7 +126,7 @@ impl Pipe for MessageRelay {
                 cost(notes.as_ref(), &used, body, &Members::of(body, &usage.value), &mut edits);
             }
         }
-        Ok(edits.apply(body).into_vec())
+        Ok(edits.apply(body))
     }
 
     fn losses(&self) -> &Losses {

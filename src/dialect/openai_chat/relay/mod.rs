@@ -14,6 +14,7 @@ mod observe;
 mod usage;
 
 use bytes::{Bytes, BytesMut};
+use smallvec::{SmallVec, smallvec};
 
 use self::observe::Told;
 use super::error;
@@ -224,11 +225,11 @@ impl Pipe for ChatRelay {
         error::encode_event(fault, &self.stamp.id, out);
     }
 
-    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<Vec<Bytes>, StreamError> {
+    fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
         let mut told = read(body)?;
         if told.is_error() {
             seen.error = Some(error::upstream(std::str::from_utf8(body).unwrap_or_default(), None));
-            return Ok(Vec::new());
+            return Ok(SmallVec::new());
         }
         told.tell(seen);
         if told.choices == 0 {
@@ -238,12 +239,12 @@ impl Pipe for ChatRelay {
             return Err(StreamError::malformed("a choice has no finish_reason"));
         }
         seen.ended = true;
-        let Some(notes) = &self.options.notes else { return Ok(vec![body.clone()]) };
+        let Some(notes) = &self.options.notes else { return Ok(smallvec![body.clone()]) };
         let mut edits = Edits::default();
         edits.set(body, &told.members, "id", &self.id);
         edits.write(body, &told.members, "provider", |out| json::string(out, notes.provider()));
         usage::annotate(body, &told, &self.options, seen, &mut edits);
-        Ok(edits.apply(body).into_vec())
+        Ok(edits.apply(body))
     }
 
     fn losses(&self) -> &Losses {
