@@ -1,5 +1,7 @@
 //! Instructions and turns as messages.
 
+use std::collections::HashSet;
+
 use super::{Writer, content, settings::Output};
 use crate::dialect::{
     conversation::{Block, BlockKind, Instruction, Reasoning, Role, Turn},
@@ -13,7 +15,7 @@ pub(super) fn write(body: &mut Object<'_>, output: &Output<'_>, writer: &mut Wri
     let request = writer.request;
     let mut messages = body.array("messages");
     let mut instructions = request.instructions.iter().peekable();
-    let mut calls: Vec<&str> = Vec::new();
+    let mut calls: HashSet<&str> = HashSet::new();
     let mut at = 0;
 
     if let Output::Instructed(schema) = output {
@@ -81,11 +83,11 @@ fn write_schema(schema: Option<Raw<'_>>, messages: &mut Array<'_>) {
 }
 
 /// Writes one tool message per result; what a tool message cannot hold follows in a user message.
-fn write_results(turns: &[Turn<'_>], calls: &[&str], messages: &mut Array<'_>, writer: &mut Writer<'_>) {
+fn write_results(turns: &[Turn<'_>], calls: &HashSet<&str>, messages: &mut Array<'_>, writer: &mut Writer<'_>) {
     let mut aside: Vec<(&str, &Block<'_>)> = Vec::new();
     for block in turns.iter().flat_map(|turn| &turn.blocks) {
         let BlockKind::ToolResult { call_id, content: inside, is_error } = &block.kind else { continue };
-        if !calls.contains(&&**call_id) {
+        if !calls.contains(&**call_id) {
             writer.lost(&losses::ORPHAN_TOOL_RESULT, block.place);
             continue;
         }
@@ -144,7 +146,7 @@ fn write_name(message: &mut Object<'_>, turn: &Turn<'_>) {
 }
 
 /// Writes the model's own words, reasoning and calls, if there are any that the provider takes back.
-fn write_assistant<'r>(turn: &'r Turn<'_>, calls: &mut Vec<&'r str>, messages: &mut Array<'_>, writer: &mut Writer<'_>) {
+fn write_assistant<'r>(turn: &'r Turn<'_>, calls: &mut HashSet<&'r str>, messages: &mut Array<'_>, writer: &mut Writer<'_>) {
     let mut words = Vec::new();
     let mut thoughts = Vec::new();
     let mut made = Vec::new();
@@ -155,7 +157,7 @@ fn write_assistant<'r>(turn: &'r Turn<'_>, calls: &mut Vec<&'r str>, messages: &
             BlockKind::Reasoning(reasoning) => thoughts.push((block, reasoning)),
             BlockKind::ToolCall { name, .. } if name.is_empty() => writer.lost(&losses::EMPTY_TOOL_NAME, block.place),
             BlockKind::ToolCall { id, .. } => {
-                calls.push(id);
+                calls.insert(id);
                 made.push(block);
             }
             BlockKind::Refusal(text) => refusal = Some(text),
