@@ -208,8 +208,8 @@ fn same_usage(came: Option<Usage>, went: Option<Usage>, text: &str) {
     let Some(came) = came else { return };
     let went = went.unwrap_or_default();
     let told = |usage: Usage| (usage.prompt(), usage.cache_read, usage.output);
-    // Sound usage, in tokens that every dialect counts.
-    if came.input_audio == 0 && came.output_audio == 0 {
+    // Sound usage, in tokens that every dialect counts. Absurd counts are cut, each by itself, so their sums are not kept.
+    if came.input_audio == 0 && came.output_audio == 0 && came.prompt().max(came.output) < 1 << 40 {
         assert_eq!(told(came), told(went), "usage is not conserved: {text}");
     }
 }
