@@ -87,7 +87,7 @@ impl Blocks {
         let kind = match &*kind {
             "text" => {
                 let text: reply::TextBlock<'d> = parse(raw)?;
-                let citations = text.citations.unwrap_or_default().into_iter().map(citation);
+                let citations = text.citations.unwrap_or_default().into_iter().filter_map(citation);
                 tell(Opening::Text, &mut said(text.text).map(Delta::Text).into_iter().chain(citations));
                 Kind::Text
             }
@@ -145,7 +145,7 @@ impl Blocks {
         };
         let grown = match (&mut open.kind, delta.kind.as_deref().unwrap_or_default()) {
             (Kind::Text, "text_delta") => said(delta.text).map(Delta::Text),
-            (Kind::Text, "citations_delta") => delta.citation.map(citation),
+            (Kind::Text, "citations_delta") => delta.citation.and_then(citation),
             (Kind::Thinking, "thinking_delta") => said(delta.thinking).map(Delta::Text),
             (Kind::Thinking, "signature_delta") => said(delta.signature).map(signature),
             (Kind::ToolUse(input), "input_json_delta") => said(delta.partial_json).inspect(|_| *input = None).map(Delta::Arguments),
@@ -208,8 +208,9 @@ fn said(text: Option<Str<'_>>) -> Option<Cow<'_, str>> {
     text.filter(|text| !text.is_empty()).map(|text| text.0)
 }
 
-fn citation(raw: Raw<'_>) -> Delta<'_> {
-    Delta::Citation { dialect: NAME, raw: Cow::Borrowed(raw.get()) }
+/// A citation, which is an object: a `null` in its place cites nothing.
+fn citation(raw: Raw<'_>) -> Option<Delta<'_>> {
+    raw.get().starts_with('{').then(|| Delta::Citation { dialect: NAME, raw: Cow::Borrowed(raw.get()) })
 }
 
 fn signature(signature: Cow<'_, str>) -> Delta<'_> {

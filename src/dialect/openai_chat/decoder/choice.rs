@@ -73,7 +73,7 @@ impl ChoiceState {
             Some(StrOr::Or(pieces)) => pieces.into_iter().try_for_each(|piece| self.piece(piece, told, sink))?,
             None => {}
         }
-        for annotation in message.annotations.unwrap_or_default() {
+        for annotation in message.annotations.unwrap_or_default().into_iter().filter(|annotation| annotation.get().starts_with('{')) {
             let block = self.prose(Prose::Text, told, sink)?;
             sink(Event::Delta { block, delta: Delta::Citation { dialect: NAME, raw: Cow::Borrowed(annotation.get()) } });
         }
