@@ -57,7 +57,9 @@ pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
         b"error" => told.error |= walk.skip() != b"null",
         b"message" | b"detail" | b"msg" | b"errors" => said_message |= walk.skip() != b"null",
         b"choices" => {
-            said_choices |= walk.peek() != Some(b'n');
+            said_choices = walk.peek() != Some(b'n');
+            (told.choices, told.made) = (0, Made::default());
+            told.ends.clear();
             walk.elements(|walk| told.choice(walk));
         }
         // Groq's streams count here.
