@@ -17,8 +17,8 @@ pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 pub(super) const LARGE: usize = 128 << 10;
 /// A block that grew past this is given back to the allocator.
 const HUGE: usize = 4 << 20;
-/// How many blocks are kept.
-const KEPT: usize = 4;
+/// How much is kept: what is not, each thread's part of the allocator keeps for itself.
+const KEPT: usize = 16 << 20;
 
 impl Buffers {
     /// An empty block with room for `capacity`.
@@ -58,7 +58,7 @@ impl Drop for Lent {
         }
         block.clear();
         let mut kept = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT {
+        if kept.iter().map(Vec::capacity).sum::<usize>() + block.capacity() <= KEPT {
             kept.push(block);
         }
     }
