@@ -134,6 +134,8 @@ impl Tally {
         let intent = Intent { id: call.id.clone(), attempt: number, target: target.clone(), call: call.clone() };
         account.begin.begin(&intent).await?;
         let mut entries = account.entries();
+        // One is the rule, and as many stay in memory as there are streams.
+        entries.attempts.reserve_exact(1);
         entries.attempts.push(AttemptEntry {
             number,
             target: target.clone(),
