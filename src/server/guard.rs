@@ -90,7 +90,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
             let taken = rest.len().min(buf.remaining());
             buf.put_slice(rest.get(..taken).unwrap_or_default());
             this.start.given += taken;
-            return Poll::Ready(Ok(()));
+            // The rest is mostly here: what comes in one read keeps the reader's buffer, one a connection, half as large.
+            return match Pin::new(&mut this.inner).poll_read(cx, buf) {
+                Poll::Pending => Poll::Ready(Ok(())),
+                read => read,
+            };
         }
         if this.activity.take_began() {
             this.patience = Patience::Next(None);
