@@ -60,27 +60,19 @@ impl KeyFormat {
 
     /// Reads a key. `None` if the text has not this shape.
     pub fn parse<'a>(&self, text: &'a str) -> Option<ParsedKey<'a>> {
-        self.parse_bytes(text.as_bytes())
+        let rest = text.strip_prefix(&*self.namespace)?.strip_prefix('_')?;
+        let rest = rest.strip_prefix(&*self.version)?.strip_prefix('_')?;
+        let (kind, rest) = TAGS.iter().find_map(|(tag, kind)| Some((*kind, rest.strip_prefix(tag)?)))?;
+        let (kid, rest) = rest.split_at_checked(KID)?;
+        let secret = rest.strip_prefix('_')?;
+        let whole = kid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let sendable = !secret.is_empty() && secret.len() <= LONGEST_SECRET && secret.bytes().all(|byte| TOKEN[usize::from(byte)]);
+        (whole && sendable).then_some(ParsedKey { kid, kind, secret })
     }
 
     /// Reads a key that came as bytes.
     pub(super) fn parse_bytes<'a>(&self, text: &'a [u8]) -> Option<ParsedKey<'a>> {
-        let rest = text.strip_prefix(self.namespace.as_bytes())?.strip_prefix(b"_")?;
-        let rest = rest.strip_prefix(self.version.as_bytes())?.strip_prefix(b"_")?;
-        let (kind, rest) = match rest {
-            [b'k', b'_', rest @ ..] | [b's', b'k', b'_', rest @ ..] => (KeyKind::Inference, rest),
-            [b'm', b'k', b'_', rest @ ..] => (KeyKind::Management, rest),
-            _ => return None,
-        };
-        let (kid, rest) = rest.split_first_chunk::<KID>()?;
-        let secret = rest.strip_prefix(b"_")?;
-        let whole = kid.iter().all(u8::is_ascii_alphanumeric);
-        let sendable = !secret.is_empty() && secret.len() <= LONGEST_SECRET && secret.iter().all(|byte| TOKEN[usize::from(*byte)]);
-        if !whole || !sendable {
-            return None;
-        }
-        let (kid, secret) = (std::str::from_utf8(kid).ok()?, std::str::from_utf8(secret).ok()?);
-        Some(ParsedKey { kid, kind, secret })
+        self.parse(std::str::from_utf8(text).ok()?)
     }
 
     /// A new key, from the system's random bytes.
@@ -159,6 +151,9 @@ impl fmt::Display for NoRandomness {
 
 impl std::error::Error for InvalidKeyFormat {}
 impl std::error::Error for NoRandomness {}
+
+/// What a tag says that a key is for.
+const TAGS: [(&str, KeyKind); 3] = [("k_", KeyKind::Inference), ("sk_", KeyKind::Inference), ("mk_", KeyKind::Management)];
 
 /// What a bearer token is made of (RFC 6750): a comma or a space would be a second credential.
 const TOKEN: [bool; 256] = {

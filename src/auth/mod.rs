@@ -72,11 +72,13 @@ mod credential;
 mod format;
 mod future;
 mod generations;
+mod known;
 mod layer;
 mod memory;
 mod pepper;
 mod record;
 mod store;
+mod tag;
 mod uses;
 
 pub use self::{

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{cached::Known, store::KeyUse};
+use super::{known::Known, store::KeyUse};
 
 /// The uses since the last flush: the first of each key. A key in heavy use is noted once per period, without a lock
 /// for all its other calls.
@@ -27,10 +27,10 @@ type Use = (Arc<Known>, SystemTime);
 pub(super) struct Batch(Vec<Use>);
 
 impl Uses {
-    pub(super) fn note(&self, known: &Arc<Known>, now: SystemTime) {
+    pub(super) fn note(&self, known: &Arc<Known>, now: impl FnOnce() -> SystemTime) {
         // The load keeps a hot key's cache line shared between cores.
         if !known.noted.load(Ordering::Relaxed) && !known.noted.swap(true, Ordering::Relaxed) {
-            self.gathered().push((known.clone(), now));
+            self.gathered().push((known.clone(), now()));
         }
     }
 

@@ -64,6 +64,17 @@ async fn wrong_secrets_and_unknown_ids_cost_one_read_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hot_key_opens_with_its_own_secret_only() {
+    let store = store().await;
+    let keys = store.cached();
+    let wrong = KEY.replace("BBBB11", "BBBB12");
+    for _ in 0..3 {
+        assert_eq!(opens(&keys, KEY).await, Ok(()));
+        assert_eq!(opens(&keys, &wrong).await, INVALID);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn f005_a_change_is_felt_after_one_refresh() {
     let store = store().await;
     let (keys, admin) = (store.cached(), store.admin());
