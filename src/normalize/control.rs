@@ -16,24 +16,25 @@ use crate::{
         scan::{MAX_DEPTH, Members, ScanError},
     },
     fault::{Detail, Fault, FaultKind},
-    stage::{CallFacts, Fidelity, GenerationId, Operation, Preferences, Sort},
+    stage::{Call, CallFacts, Fidelity, GenerationId, Operation, Payload, Preferences, Sort},
 };
 
-/// What a request's control members and headers say.
-#[derive(Debug, Default)]
-pub(super) struct Control {
-    members: Members,
-    model: String,
-    stream: bool,
-    include_usage: bool,
-    rich_usage: bool,
-    meta: bool,
-    preferences: Preferences,
-    app: Option<String>,
+/// What is known of a call before its body is read.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) operation: Operation,
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) id: GenerationId,
+    pub(super) started: Instant,
 }
 
 /// Members of the dialects that the gateway acts on.
-const SHARED: &[&str] = &["model", "stream", "stream_options"];
+const SHARED: [&str; 3] = ["model", "stream", "stream_options"];
+/// These, and the gateway's own behind them.
+const ALL: [&str; 8] = {
+    let ([a, b, c], [d, e, f, g, h]) = (SHARED, GATEWAY_MEMBERS);
+    [a, b, c, d, e, f, g, h]
+};
 
 const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const X_GATEWAY_FIDELITY: HeaderName = HeaderName::from_static("x-gateway-fidelity");
@@ -45,114 +46,89 @@ const MAX_MODELS: usize = 32;
 /// The most bytes of a header that end up in a record.
 const MAX_NOTE: usize = 2048;
 
-/// Reads `body` and `headers`. With `own` unset, the gateway's own members are left alone.
+/// Makes the call that `body` and `headers` ask for. With `own` unset, the gateway's own members are left alone.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(super) fn read(
-    body: &Bytes,
-    operation: Operation,
-    dialect: &'static dyn Dialect,
-    headers: &HeaderMap,
-    own: bool,
-) -> Result<Control, Fault> {
-    let members = Members::scan(body).map_err(|error| unreadable(body, error))?;
-    let reader = Reader::new(body, &members, if own { &GATEWAY_MEMBERS } else { &[] })?;
+pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) -> Result<Call, Fault> {
+    let Asked { operation, dialect, id, started } = asked;
+    let members = Members::scan(&body).map_err(|error| unreadable(&body, error))?;
+    let reader = Reader::new(&body, &members, if own { &ALL } else { &SHARED })?;
     let model: String = reader.required("model", "a string")?;
     if model.is_empty() {
         return Err(Fault::invalid("/model", "is empty"));
     }
-    let stream = reader.optional::<Option<bool>>("stream", "true or false")?.flatten().unwrap_or(false);
+    let stream = reader.flag("stream")?.unwrap_or(false);
     if stream && !operation.streams() {
         return Err(Fault::invalid("/stream", format!("{} cannot be streamed", operation.name())));
     }
-    let mut control = Control { model, stream, rich_usage: true, ..Control::default() };
-    if dialect.name() == "openai-chat" {
-        let options: Option<StreamOptions> = reader.optional::<Option<StreamOptions>>("stream_options", "an object")?.flatten();
-        control.include_usage = options.is_some_and(|options| options.include_usage == Some(true));
-    }
-    if own {
-        control.own_members(&reader)?;
-    }
-    control.own_headers(headers)?;
-    control.members = members;
-    Ok(control)
+    let options = if dialect.name() == "openai-chat" { reader.value::<StreamOptions>("stream_options", "an object")? } else { None };
+    let usage = reader.flag("usage")?;
+    let include_usage = usage == Some(true) || options.is_some_and(|options| options.include_usage == Some(true));
+    let meta = reader.flag("meta")?.unwrap_or(false);
+    let preferences = preferences(&reader, headers)?;
+    drop(reader);
+    let facts = CallFacts {
+        operation,
+        dialect,
+        id,
+        model,
+        stream,
+        include_usage,
+        rich_usage: usage != Some(false),
+        meta,
+        preferences,
+        app: text(headers, &X_TITLE).or_else(|| text(headers, &header::REFERER)).map(str::to_owned),
+        members,
+        started,
+        created: SystemTime::now(),
+    };
+    Ok(Call::new(facts, Payload::Whole(body)))
 }
 
-impl Control {
-    fn own_members(&mut self, reader: &Reader<'_>) -> Result<(), Fault> {
-        let usage = reader.optional::<Option<bool>>("usage", "true or false")?.flatten();
-        self.include_usage |= usage == Some(true);
-        self.rich_usage = usage != Some(false);
-        self.meta = reader.optional::<Option<bool>>("meta", "true or false")?.flatten().unwrap_or(false);
-        let preferences = &mut self.preferences;
-        preferences.models = reader.optional::<Option<Vec<String>>>("models", "a list of model ids")?.flatten().unwrap_or_default();
-        if preferences.models.len() > MAX_MODELS {
-            return Err(Fault::invalid("/models", format!("there are more than {MAX_MODELS}")));
-        }
-        preferences.session_id = reader.optional::<Option<String>>("session_id", "a string")?.flatten();
-        if let Some(text) = reader.text("provider") {
-            let wishes: Option<ProviderMember> = serde_json::from_str(text).map_err(|error| {
-                let message = error.to_string();
-                let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-                // The members' names are ours; a wrong value is not repeated.
-                let known = if message.starts_with("unknown field") { message } else { "has a member of the wrong type" };
-                Fault::invalid("/provider", known.chars().take(256).collect::<String>())
-            })?;
-            wishes.unwrap_or_default().apply(preferences);
-        }
-        Ok(())
+fn preferences(reader: &Reader<'_>, headers: &HeaderMap) -> Result<Preferences, Fault> {
+    let mut preferences = Preferences {
+        models: reader.value("models", "a list of model ids")?.unwrap_or_default(),
+        session_id: reader.value("session_id", "a string")?,
+        ..Preferences::default()
+    };
+    if preferences.models.len() > MAX_MODELS {
+        return Err(Fault::invalid("/models", format!("there are more than {MAX_MODELS}")));
     }
+    if let Some(text) = reader.text("provider") {
+        let wishes: Option<ProviderMember> = serde_json::from_str(text).map_err(|error| {
+            let message = error.to_string();
+            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+            // The members' names are ours; a wrong value is not repeated.
+            let known = if message.starts_with("unknown field") { message } else { "has a member of the wrong type" };
+            Fault::invalid("/provider", known.chars().take(256).collect::<String>())
+        })?;
+        wishes.unwrap_or_default().apply(&mut preferences);
+    }
+    // Most calls have none of these headers.
+    if headers.keys().any(|name| name.as_str().starts_with("x-gateway-")) {
+        prefer(headers, &mut preferences)?;
+    }
+    Ok(preferences)
+}
 
-    fn own_headers(&mut self, headers: &HeaderMap) -> Result<(), Fault> {
-        let app = text(headers, &X_TITLE).or_else(|| text(headers, &header::REFERER));
-        self.app = app.map(str::to_owned);
-        // Most calls have none of these.
-        if !headers.keys().any(|name| name.as_str().starts_with("x-gateway-")) {
-            return Ok(());
-        }
-        if let Some(names) = asked(headers, &X_GATEWAY_PROVIDER)? {
-            self.preferences.only = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-        }
-        if let Some(fidelity) = asked(headers, &X_GATEWAY_FIDELITY)? {
-            self.preferences.fidelity = Some(match fidelity {
-                "strict" => Fidelity::Strict,
-                "report" => Fidelity::Report,
-                _ => return Err(Fault::invalid("", "header x-gateway-fidelity is `strict` or `report`")),
-            });
-        }
-        if let Some(metadata) = asked(headers, &X_GATEWAY_METADATA)? {
-            self.preferences.metadata = serde_json::from_str::<BTreeMap<String, String>>(metadata)
-                .map_err(|_| Fault::invalid("", "header x-gateway-metadata is a JSON object of strings"))?;
-        }
-        Ok(())
+/// What the headers say goes before what the body says.
+fn prefer(headers: &HeaderMap, preferences: &mut Preferences) -> Result<(), Fault> {
+    if let Some(names) = asked(headers, &X_GATEWAY_PROVIDER)? {
+        preferences.only = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     }
-
-    /// The call's facts.
-    pub(super) fn facts(
-        self,
-        operation: Operation,
-        dialect: &'static dyn Dialect,
-        id: GenerationId,
-        started: Instant,
-        created: SystemTime,
-    ) -> CallFacts {
-        CallFacts {
-            operation,
-            dialect,
-            id,
-            model: self.model,
-            stream: self.stream,
-            include_usage: self.include_usage,
-            rich_usage: self.rich_usage,
-            meta: self.meta,
-            preferences: self.preferences,
-            app: self.app,
-            members: self.members,
-            started,
-            created,
-        }
+    if let Some(fidelity) = asked(headers, &X_GATEWAY_FIDELITY)? {
+        preferences.fidelity = Some(match fidelity {
+            "strict" => Fidelity::Strict,
+            "report" => Fidelity::Report,
+            _ => return Err(Fault::invalid("", "header x-gateway-fidelity is `strict` or `report`")),
+        });
     }
+    if let Some(metadata) = asked(headers, &X_GATEWAY_METADATA)? {
+        preferences.metadata = serde_json::from_str::<BTreeMap<String, String>>(metadata)
+            .map_err(|_| Fault::invalid("", "header x-gateway-metadata is a JSON object of strings"))?;
+    }
+    Ok(())
 }
 
 /// The text of a header that asks for something. One that cannot be read is refused: what it asks for is not passed over
@@ -184,12 +160,11 @@ fn unreadable(body: &[u8], error: ScanError) -> Fault {
 struct Reader<'b>(SmallVec<[(&'static str, &'b [u8]); 4]>);
 
 impl<'b> Reader<'b> {
-    /// Finds them: those that the dialects share, and `own`. None may be there twice, since parsers disagree on which of two
-    /// counts.
-    fn new(body: &'b [u8], members: &Members, own: &[&'static str]) -> Result<Self, Fault> {
+    /// Finds those with these `names`. None may be there twice, since parsers disagree on which of two counts.
+    fn new(body: &'b [u8], members: &Members, names: &[&'static str]) -> Result<Self, Fault> {
         let mut found = SmallVec::<[(&'static str, &'b [u8]); 4]>::new();
         for member in members {
-            let Some(name) = SHARED.iter().chain(own).copied().find(|name| member.is(body, name)) else { continue };
+            let Some(&name) = names.iter().find(|name| member.is(body, name)) else { continue };
             if found.iter().any(|(other, _)| *other == name) {
                 return Err(Fault::invalid(format!("/{name}"), "is there more than once"));
             }
@@ -209,6 +184,15 @@ impl<'b> Reader<'b> {
             .map(serde_json::from_str)
             .transpose()
             .map_err(|_| Fault::invalid(format!("/{name}"), format!("expected {expected}")))
+    }
+
+    /// A member that may be absent, or `null`.
+    fn value<T: Deserialize<'b>>(&self, name: &str, expected: &str) -> Result<Option<T>, Fault> {
+        Ok(self.optional::<Option<T>>(name, expected)?.flatten())
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
+        self.value(name, "true or false")
     }
 
     fn required<T: Deserialize<'b>>(&self, name: &str, expected: &str) -> Result<T, Fault> {
@@ -265,11 +249,16 @@ impl ProviderMember {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
-    fn control(body: &str) -> Result<Control, String> {
-        let chat = crate::stage::Endpoint::dialect_of("/v1/chat/completions", &HeaderMap::new());
-        read(&Bytes::copy_from_slice(body.as_bytes()), Operation::Chat, chat, &HeaderMap::new(), true).map_err(|fault| fault.to_string())
+    fn control(body: &str) -> Result<Arc<CallFacts>, String> {
+        let dialect = crate::stage::Endpoint::dialect_of("/v1/chat/completions", &HeaderMap::new());
+        let id = GenerationId::generate(SystemTime::UNIX_EPOCH);
+        let asked = Asked { operation: Operation::Chat, dialect, id, started: Instant::now() };
+        let call = read(Bytes::copy_from_slice(body.as_bytes()), asked, &HeaderMap::new(), true);
+        call.map(|call| call.facts().clone()).map_err(|fault| fault.to_string())
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Reads a request body, within limits.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use http_body::Body;
-use tokio::time::{Instant, sleep_until};
+use http_body::{Body, Frame};
+use tokio::time::Instant;
 use tower::BoxError;
 
 use super::{buffer, layer::Config};
 use crate::{
     fault::{Fault, FaultKind},
-    stage::deadline,
+    stage::{by, deadline},
 };
 
 /// Reads `body` whole.
@@ -30,26 +34,14 @@ where
         return Err(too_large());
     }
     let mut body = pin!(body);
-    let total = deadline(config.body_total);
-    let mut next = async || {
-        // A body that is here already needs no timer.
-        if let Some(frame) = poll_fn(|cx| Poll::Ready(ready(body.as_mut().poll_frame(cx)))).await {
-            return Ok(frame);
-        }
-        let idle = deadline(config.body_idle);
-        tokio::select! {
-            biased;
-            frame = poll_fn(|cx| body.as_mut().poll_frame(cx)) => Ok(frame),
-            () = sleep_until(idle.min(total)) => Err(Fault::new(FaultKind::BodyTimeout)),
-        }
-    };
+    let mut patience = Patience { config, end: None };
     let mut first = Bytes::new();
     let mut block: Option<Vec<u8>> = None;
     loop {
-        let Some(frame) = next().await? else { break };
+        let Some(frame) = patience.next(body.as_mut()).await? else { break };
         let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
         // Frames of nothing that are always ready would never see the timer.
-        if data.is_empty() && Instant::now() >= total {
+        if data.is_empty() && patience.is_over() {
             return Err(FaultKind::BodyTimeout.into());
         }
         let held = block.as_ref().map_or(first.len(), Vec::len);
@@ -74,6 +66,32 @@ where
         return Err(FaultKind::BodyTruncated.into());
     }
     Ok(bytes)
+}
+
+/// How long a body is waited for. One that is here already needs no clock.
+struct Patience<'c> {
+    config: &'c Config,
+    /// When all of it must be here; counted from the first wait.
+    end: Option<Instant>,
+}
+
+impl Patience<'_> {
+    fn end(&mut self) -> Instant {
+        *self.end.get_or_insert_with(|| deadline(self.config.body_total))
+    }
+
+    fn is_over(&mut self) -> bool {
+        Instant::now() >= self.end()
+    }
+
+    /// The next frame of `body`, if it is not silent for too long.
+    async fn next<B: Body>(&mut self, mut body: Pin<&mut B>) -> Result<Option<Result<Frame<B::Data>, B::Error>>, Fault> {
+        if let Some(frame) = poll_fn(|cx| Poll::Ready(ready(body.as_mut().poll_frame(cx)))).await {
+            return Ok(frame);
+        }
+        let end = deadline(self.config.body_idle).min(self.end());
+        by(end, poll_fn(|cx| body.as_mut().poll_frame(cx))).await.ok_or_else(|| FaultKind::BodyTimeout.into())
+    }
 }
 
 fn ready<T>(poll: Poll<T>) -> Option<T> {

@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -16,11 +16,16 @@ use http_body::Body;
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
 
-use super::{NormalizedBody, control, layer::Config, read};
+use super::{
+    NormalizedBody,
+    control::{self, Asked},
+    layer::Config,
+    read,
+};
 use crate::{
     dialect::Dialect,
     fault::{Fault, FaultKind},
-    stage::{Call, Endpoint, GenerationId, Missing, Payload, fault_response, name_call},
+    stage::{Call, Endpoint, GenerationId, Missing, fault_response, name_call},
 };
 
 /// Reads requests into [`Call`]s, and answers errors in the caller's dialect.
@@ -62,8 +67,8 @@ where
             let (mut parts, body) = request.into_parts();
             let id = GenerationId::of(&mut parts.extensions);
             let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
-            let answer = match normalize(parts, body, &config, &id, started).await {
-                Ok(request) => forward(inner, request).await,
+            let answer = match normalize(&parts, body, &config, id.clone(), started).await {
+                Ok(call) => forward(inner, Request::from_parts(parts, call)).await,
                 Err(fault) => Err(fault),
             };
             match answer {
@@ -91,22 +96,20 @@ where
 }
 
 /// Makes the call.
-async fn normalize<B>(parts: Parts, body: B, config: &Config, id: &GenerationId, started: Instant) -> Result<Request<Call>, Fault>
+async fn normalize<B>(parts: &Parts, body: B, config: &Config, id: GenerationId, started: Instant) -> Result<Call, Fault>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let (operation, dialect) = match Endpoint::of(&parts) {
+    let (operation, dialect) = match Endpoint::of(parts) {
         Ok(Endpoint::Call { operation, dialect }) => (operation, dialect),
-        Ok(Endpoint::Unbuilt) => return Err(FaultKind::NotImplemented { what: named(&parts) }.into()),
-        Ok(Endpoint::Read(_)) | Err(Missing::Path) => return Err(FaultKind::NotFound { what: named(&parts) }.into()),
+        Ok(Endpoint::Unbuilt) => return Err(FaultKind::NotImplemented { what: named(parts) }.into()),
+        Ok(Endpoint::Read(_)) | Err(Missing::Path) => return Err(FaultKind::NotFound { what: named(parts) }.into()),
         Err(Missing::Method(allow)) => return Err(FaultKind::MethodNotAllowed { allow }.into()),
     };
     takes(&parts.headers)?;
     let body = read::whole(body, &parts.headers, config).await?;
-    let control = control::read(&body, operation, dialect, &parts.headers, config.members)?;
-    let facts = control.facts(operation, dialect, id.clone(), started, SystemTime::now());
-    Ok(Request::from_parts(parts, Call::new(facts, Payload::Whole(body))))
+    control::read(body, Asked { operation, dialect, id, started }, &parts.headers, config.members)
 }
 
 /// Method and path, for a message.

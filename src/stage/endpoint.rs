@@ -105,7 +105,8 @@ impl Endpoint {
     /// The path is not listed, or not with this method.
     pub fn at(method: &Method, path: &str) -> Result<Self, Missing> {
         let (allow, endpoint) = Self::listed(path).ok_or(Missing::Path)?;
-        let named = |name: &str| allow.split(", ").any(|allowed| allowed == name);
+        // Most have one method.
+        let named = |name: &str| allow == name || allow.split(", ").any(|allowed| allowed == name);
         let get = *method == Method::HEAD && named("GET");
         if named(method.as_str()) || get { Ok(endpoint) } else { Err(Missing::Method(allow)) }
     }
@@ -126,7 +127,10 @@ impl Endpoint {
                 return gemini(rest);
             }
         };
-        let (head, tail) = rest.split_once('/').map_or((rest, None), |(head, tail)| (head, Some(tail)));
+        let (head, tail) = match memchr::memchr(b'/', rest.as_bytes()).and_then(|slash| rest.split_at_checked(slash)) {
+            Some((head, tail)) => (head, tail.get(1..)),
+            None => (rest, None),
+        };
         match (head, tail) {
             ("chat", Some("completions")) => call(Operation::Chat, CHAT),
             ("messages", None) => call(Operation::Chat, MESSAGES),
