@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::{Sqlite, SqliteError};
 use crate::store::{Batch, Position, RecordRow, RecordStore, StoreFuture, Sum, SumBy};
@@ -44,34 +44,76 @@ fn find(connection: &mut Connection, id: &str, workspace: &str) -> Result<Option
 }
 
 fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError> {
+    let mut rows: Vec<_> = batch.records.iter().collect();
+    // In the table's own order each follows the last one, on the same page.
+    rows.sort_unstable_by_key(|row| row.id);
+    if !insert_by(MANY, connection, batch, &rows)? {
+        insert_by(1, connection, batch, &rows)?;
+    }
+    Ok(())
+}
+
+/// Inserts `rows`, so `many` with one statement. A record that is there already was summed when it came: where only some of
+/// a statement's are, nothing is changed and the answer is `false`, since it cannot be told which.
+fn insert_by(many: usize, connection: &mut Connection, batch: &Batch, rows: &[RecordRow<'_>]) -> Result<bool, SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut groups: HashMap<Group<'_>, Sum> = HashMap::new();
-    // Calls come in runs of one group: these are summed without looking the group up.
-    let mut run: Option<(Group<'_>, Sum)> = None;
-    {
-        let mut statement = transaction.prepare_cached(INSERT)?;
-        for row in batch.records.iter() {
-            // A record that is there already was summed when it came.
-            if statement.execute(params![row.id, row.packed])? > 0 {
-                let group = Group::of(&row);
-                match &mut run {
-                    Some((known, sum)) if *known == group => sum.add(&row),
-                    _ => {
-                        if let Some((group, sum)) = run.replace((group, Sum::of(&row))) {
-                            groups.entry(group).or_default().plus(&sum);
-                        }
-                    }
-                }
+    let mut groups = Groups::default();
+    let chunks = rows.chunks_exact(many);
+    let rest = chunks.remainder().chunks_exact(1);
+    for (many, chunks) in [(many, chunks), (1, rest)] {
+        let mut statement = transaction.prepare_cached(&insertion(many))?;
+        for rows in chunks {
+            let values = rows.iter().flat_map(|row| [&row.id as &dyn ToSql, &row.packed]);
+            match statement.execute(params_from_iter(values))? {
+                0 => {}
+                inserted if inserted == many => rows.iter().for_each(|row| groups.add(row)),
+                _ => return Ok(false),
             }
         }
-        if let Some((group, sum)) = run {
-            groups.entry(group).or_default().plus(&sum);
-        }
     }
-    groups.iter().try_for_each(|(group, sum)| add(&transaction, group, sum))?;
+    groups.sums().iter().try_for_each(|(group, sum)| add(&transaction, group, sum))?;
     let Position { segment, offset } = batch.upto;
     transaction.prepare_cached(REACHED)?.execute(params![&*batch.journal, integer(segment), integer(offset)])?;
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// A statement that inserts `many` records, but for those that are there.
+fn insertion(many: usize) -> String {
+    let values = ["(?, ?)"].repeat(many).join(", ");
+    format!("INSERT INTO records (id, record) VALUES {values} ON CONFLICT (id) DO NOTHING")
+}
+
+/// What a batch adds to each row of `sums`.
+#[derive(Default)]
+struct Groups<'a> {
+    groups: HashMap<Group<'a>, Sum>,
+    /// Calls come in runs of one group: these are summed without looking the group up.
+    run: Option<(Group<'a>, Sum)>,
+}
+
+impl<'a> Groups<'a> {
+    fn add(&mut self, row: &RecordRow<'a>) {
+        let group = Group::of(row);
+        match &mut self.run {
+            Some((known, sum)) if *known == group => sum.plus(&Sum::of(row)),
+            _ => {
+                self.end_run();
+                self.run = Some((group, Sum::of(row)));
+            }
+        }
+    }
+
+    fn end_run(&mut self) {
+        if let Some((group, sum)) = self.run.take() {
+            self.groups.entry(group).or_default().plus(&sum);
+        }
+    }
+
+    fn sums(mut self) -> HashMap<Group<'a>, Sum> {
+        self.end_run();
+        self.groups
+    }
 }
 
 /// What one row of `sums` is about.
@@ -101,10 +143,6 @@ impl Sum {
         let failed = if row.success { 0 } else { row.calls };
         let &RecordRow { calls, input_tokens, output_tokens, cost_nanos, .. } = row;
         Self { group: String::new(), calls, failed, input_tokens, output_tokens, cost_nanos }
-    }
-
-    fn add(&mut self, row: &RecordRow<'_>) {
-        self.plus(&Self::of(row));
     }
 
     fn plus(&mut self, other: &Self) {
@@ -167,7 +205,8 @@ fn count(integer: i64) -> u64 {
 
 const DAY_MS: u64 = 86_400_000;
 
-const INSERT: &str = "INSERT INTO records (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+/// Records inserted with one statement: its start and its end cost as much as one of them.
+const MANY: usize = 64;
 
 const REACHED: &str = "
     INSERT INTO journals (id, segment, offset) VALUES (?1, ?2, ?3)
@@ -180,3 +219,28 @@ const ADD: &str = "
         calls = calls + excluded.calls, failed = failed + excluded.failed,
         input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
         cost_nanos = cost_nanos + excluded.cost_nanos";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{RecordRows, samples};
+
+    #[tokio::test]
+    async fn a_record_is_stored_and_summed_once_whatever_comes_with_it() {
+        let path = std::env::temp_dir().join(format!("portcullis-records-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let database = Sqlite::open(path.join("gateway.db")).unwrap();
+        let all: Vec<_> = (0..3 * MANY + 7).map(|_| samples::record("app".to_owned())).collect();
+        // None is there, all are, some of each statement's are, and the last ones are new; in any order.
+        for (from, to) in [(MANY, MANY + 40), (MANY, MANY + 40), (0, 2 * MANY), (0, all.len())] {
+            let records: RecordRows = all[from..to].iter().rev().collect();
+            database.insert(Batch { journal: "j".into(), records, upto: Position::default() }).await.unwrap();
+        }
+        let sums = database.sums(SumBy::Day, None).await.unwrap();
+        assert_eq!(sums.iter().map(|sum| sum.calls).sum::<u64>(), all.len() as u64);
+        for record in &all {
+            assert!(database.find(record.request_id.as_str(), "team").await.unwrap().is_some());
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
