@@ -1,8 +1,8 @@
--- Records of calls, packed. Their ids are ordered by time.
+-- Records of calls, packed. They are appended to the table as they come, and their ids, ordered by time, to its index.
 CREATE TABLE records (
-    id     TEXT PRIMARY KEY,
+    id     TEXT PRIMARY KEY NOT NULL,
     record BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Sums that are kept up with the records, days counted from the epoch, so that asking for them reads days and not calls.
 CREATE TABLE sums (
