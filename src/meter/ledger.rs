@@ -47,7 +47,7 @@ pub trait Ledger: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct Intended<'a> {
     /// The attempt.
-    pub intent: &'a Intent,
+    pub intent: Intent<'a>,
     /// Who is calling.
     pub principal: &'a Principal,
     /// What it will use at least, estimated from the payload's size.

@@ -41,7 +41,6 @@ struct Account {
 
 /// What is noted for the record as the call goes on.
 struct Owed {
-    tally: Tally,
     status: Option<u16>,
     observer: Option<Box<Observer>>,
 }
@@ -55,11 +54,9 @@ impl Recorder {
             call: call.facts().clone(),
             principal: extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous),
             prompt_tokens: estimate::prompt_tokens(call.payload()),
-            owed: Mutex::new(None),
+            owed: Mutex::new(Some(Owed { status: None, observer: observer.map(Box::new) })),
         });
         let tally = Tally::new(account.clone());
-        // The account and the tally hold each other until the record is written, which dropping the recorder does.
-        *account.owed() = Some(Owed { tally: tally.clone(), status: None, observer: observer.map(Box::new) });
         (Self { account, tally: tally.clone(), observes }, call.with_tally(tally))
     }
 
@@ -90,26 +87,26 @@ impl Recorder {
 
     /// Gives the ledger its record. Only the first call counts.
     pub(super) fn finish(&mut self, cause: Cause<'_>) {
-        self.account.pay(cause);
+        self.account.pay(&self.tally, cause);
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.account.pay(Cause::Left);
+        self.account.pay(&self.tally, Cause::Left);
     }
 }
 
 impl Account {
-    fn pay(&self, cause: Cause<'_>) {
+    fn pay(&self, tally: &Tally, cause: Cause<'_>) {
         let Some(owed) = self.owed().take() else { return };
-        if catch_unwind(AssertUnwindSafe(|| self.settle(owed, cause))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.settle(owed, tally, cause))).is_err() {
             tracing::error!(generation = %self.call.id, "the ledger panicked: this call's record may be lost");
         }
     }
 
-    fn settle(&self, owed: Owed, cause: Cause<'_>) {
-        let Owed { tally, status, mut observer } = owed;
+    fn settle(&self, owed: Owed, tally: &Tally, cause: Cause<'_>) {
+        let Owed { status, mut observer } = owed;
         if let (Some(observer), Cause::Told | Cause::Drained) = (&mut observer, cause) {
             observer.end();
         }
@@ -128,14 +125,14 @@ impl Account {
 }
 
 impl Begin for Arc<Account> {
-    fn begin<'a>(&'a self, intent: &'a Intent) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
-        let estimate = estimate::usage(&intent.call, self.prompt_tokens, &Seen::default());
+    fn begin<'a>(&'a self, intent: Intent<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
+        let estimate = estimate::usage(intent.call, self.prompt_tokens, &Seen::default());
         let intended = Intended { intent, principal: &self.principal, estimate };
         let admitted = catch_unwind(AssertUnwindSafe(|| self.ledger.intend(&intended)));
         Box::pin(std::future::ready(admitted.unwrap_or_else(|_| Err(Fault::new(FaultKind::LedgerUnavailable)))))
     }
 
-    fn close(&self) {
-        self.pay(Cause::Closed);
+    fn close(&self, tally: &Tally) {
+        self.pay(tally, Cause::Closed);
     }
 }

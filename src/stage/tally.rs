@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use super::{CallFacts, GenerationId, health::Running};
+use super::{CallFacts, health::Running};
 use crate::{
     catalog::{Cost, Target},
     dialect::{End, Losses, Seen, Usage},
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Tally(Option<Arc<Account>>);
 
-struct Account {
-    begin: Box<dyn Begin>,
+struct Account<B: ?Sized = dyn Begin> {
     entries: Mutex<Entries>,
+    begin: B,
 }
 
 #[derive(Default)]
@@ -39,23 +39,23 @@ pub trait Begin: Send + Sync + 'static {
     ///
     /// # Errors
     /// A fault keeps the attempt from being dispatched: no record, no call.
-    fn begin<'a>(&'a self, intent: &'a Intent) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
+    fn begin<'a>(&'a self, intent: Intent<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>>;
 
-    /// Called when a call is over although nobody may ever poll its answer again.
-    fn close(&self) {}
+    /// Called when a call, counted by `tally`, is over although nobody may ever poll its answer again.
+    fn close(&self, tally: &Tally) {
+        let _ = tally;
+    }
 }
 
 /// That an attempt is about to be dispatched.
-#[derive(Clone, Debug)]
-pub struct Intent {
-    /// The call's id.
-    pub id: GenerationId,
+#[derive(Clone, Copy, Debug)]
+pub struct Intent<'a> {
     /// The attempt's number, from 1.
     pub attempt: u32,
     /// Where it goes.
-    pub target: Arc<Target>,
+    pub target: &'a Arc<Target>,
     /// What is asked.
-    pub call: Arc<CallFacts>,
+    pub call: &'a Arc<CallFacts>,
 }
 
 /// What one attempt came to.
@@ -120,7 +120,7 @@ impl From<End> for Outcome {
 impl Tally {
     /// An account whose attempts `begin` admits.
     pub fn new(begin: impl Begin) -> Self {
-        Self(Some(Arc::new(Account { begin: Box::new(begin), entries: Mutex::default() })))
+        Self(Some(Arc::new(Account { entries: Mutex::default(), begin })))
     }
 
     /// Opens an attempt, before it is dispatched.
@@ -131,8 +131,7 @@ impl Tally {
         let Some(account) = &self.0 else {
             return Ok(AttemptTally { account: None, index: 0, target: target.clone(), running: None });
         };
-        let intent = Intent { id: call.id.clone(), attempt: number, target: target.clone(), call: call.clone() };
-        account.begin.begin(&intent).await?;
+        account.begin.begin(Intent { attempt: number, target, call }).await?;
         let mut entries = account.entries();
         // One is the rule, and as many stay in memory as there are streams.
         entries.attempts.reserve_exact(1);
@@ -156,7 +155,7 @@ impl Tally {
     /// Says that the call is over although nobody may ever poll its answer again: the account is settled now.
     pub fn close(&self) {
         if let Some(account) = &self.0 {
-            account.begin.close();
+            account.begin.close(self);
         }
     }
 
@@ -189,9 +188,24 @@ impl Tally {
     }
 }
 
-impl Account {
+impl<B: ?Sized> Account<B> {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AttemptEntry {
+    fn end(&mut self, outcome: Outcome, fault: Option<&Fault>, now: Instant) {
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            self.sent = self.status.is_some() || fault.is_none_or(|fault| fault.phase() != Phase::BeforeSend);
+            self.ended = Some(now);
+            self.fault = fault.map(|fault| AttemptFault {
+                provider: self.target.provider.name.to_string(),
+                status: fault.upstream().and_then(|upstream| upstream.status).or(self.status),
+                fault: fault.code(),
+            });
+        }
     }
 }
 
@@ -225,23 +239,22 @@ impl AttemptTally {
         self.with(|entry| entry.seen.clone_from(seen));
     }
 
+    /// Closes the attempt with a whole answer, of which `seen` was seen and which the caller is shown from here on.
+    pub fn complete(&self, seen: Seen) {
+        let now = Instant::now();
+        self.with(|entry| {
+            entry.committed.get_or_insert(now);
+            entry.end(Outcome::Complete, None, now);
+            entry.seen = seen;
+        });
+    }
+
     /// Closes the attempt. Only the first close counts.
     pub fn end(&self, outcome: Outcome, fault: Option<&Fault>) {
         if let (Some(running), true) = (&self.running, fault.is_some_and(Fault::counts_against_health)) {
             running.broke();
         }
-        self.with(|entry| {
-            if entry.outcome.is_none() {
-                entry.outcome = Some(outcome);
-                entry.sent = entry.status.is_some() || fault.is_none_or(|fault| fault.phase() != Phase::BeforeSend);
-                entry.ended = Some(Instant::now());
-                entry.fault = fault.map(|fault| AttemptFault {
-                    provider: entry.target.provider.name.to_string(),
-                    status: fault.upstream().and_then(|upstream| upstream.status).or(entry.status),
-                    fault: fault.code(),
-                });
-            }
-        });
+        self.with(|entry| entry.end(outcome, fault, Instant::now()));
     }
 
     /// What `usage` costs at the attempt's price.

@@ -28,7 +28,7 @@ use crate::{
     catalog::Picodollars,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
-    stage::{Attempt, CallFacts, Outcome, Outgoing, Tally, by, deadline},
+    stage::{Attempt, CallFacts, Outgoing, Tally, by, deadline},
 };
 
 /// Says attempts in their target's dialect, and answers in the caller's.
@@ -155,18 +155,17 @@ impl Exchange {
                 return Err(protocol(error));
             }
         };
-        self.notes.tally.seen(&seen);
-        if let Some(error) = seen.error.take() {
+        if let Some(error) = seen.error.clone() {
+            self.notes.tally.seen(&seen);
             return Err(in_band(error).at(Phase::BeforeCommit));
         }
-        self.notes.tally.commit();
         self.tally.lost(self.losses.clone());
         self.tally.lost(self.pipe.losses().clone());
-        self.notes.tally.end(Outcome::Complete, None);
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let cost = seen.usage.map(|usage| self.notes.tally.cost(&usage).total());
         annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], cost, &mut headers);
+        self.notes.tally.complete(seen);
         let mut response = Response::new(TranslatedBody::whole(slices));
         *response.headers_mut() = headers;
         Ok(response)

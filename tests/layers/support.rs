@@ -262,7 +262,7 @@ impl Book {
 struct Admission(Book);
 
 impl Begin for Admission {
-    fn begin<'a>(&'a self, _: &'a Intent) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
+    fn begin<'a>(&'a self, _: Intent<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
         let pages = &self.0.0;
         pages.intents.fetch_add(1, Ordering::Relaxed);
         Box::pin(async {
@@ -273,7 +273,7 @@ impl Begin for Admission {
         })
     }
 
-    fn close(&self) {
+    fn close(&self, _: &Tally) {
         self.0.0.closed.fetch_add(1, Ordering::Relaxed);
     }
 }

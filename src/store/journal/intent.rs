@@ -17,8 +17,8 @@ use crate::{
 /// Appends an intent, to be read as an [`IntentEntry`].
 pub(super) fn write(intended: &Intended<'_>, out: &mut Vec<u8>) {
     let Intended { intent, principal, estimate } = *intended;
-    let (call, target) = (&intent.call, &intent.target);
-    text(out, intent.id.as_str());
+    let (call, target) = (intent.call, intent.target);
+    text(out, call.id.as_str());
     text(out, principal.workspace());
     optional(out, principal.key().map(KeyId::as_str), text);
     optional(out, call.app.as_deref().map(clipped), text);

@@ -232,7 +232,7 @@ impl Journal {
 impl Ledger for Journal {
     fn intend(&self, intended: &Intended<'_>) -> Result<(), Fault> {
         let entry = entry::intent(|out| intent::write(intended, out));
-        let written = self.0.writer().intend(&self.0.folder, &intended.intent.id, &entry);
+        let written = self.0.writer().intend(&self.0.folder, &intended.intent.call.id, &entry);
         match written {
             Ok(()) => {
                 self.note(None);
