@@ -13,11 +13,17 @@ pub struct Picodollars(pub u128);
 /// Picodollars in a nanodollar, and in a dollar.
 const NANO: u128 = 1_000;
 const USD: u128 = 1_000_000_000_000;
+/// Decimal places of a dollar.
+const PLACES: usize = 12;
 
 impl Picodollars {
     /// The amount in nanodollars, rounded half up.
     pub fn nanos(self) -> u64 {
-        u64::try_from((self.0 + NANO / 2) / NANO).unwrap_or(u64::MAX)
+        match u64::try_from(self.0) {
+            // Division of 128 bits is slow.
+            Ok(amount) => amount / NANO as u64 + u64::from(amount % NANO as u64 >= NANO as u64 / 2),
+            Err(_) => u64::try_from((self.0 + NANO / 2) / NANO).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -38,20 +44,20 @@ impl Sum for Picodollars {
 impl Picodollars {
     /// Appends US dollars as a plain decimal, exact: `0.00234`.
     pub fn write(self, out: &mut BytesMut) {
-        let mut whole = itoa::Buffer::new();
+        let mut buffer = itoa::Buffer::new();
         let (whole, part) = match u64::try_from(self.0) {
             // Division of 128 bits is slow, and nobody owes 18 million dollars for a call.
-            Ok(amount) => (whole.format(amount / USD as u64), amount % USD as u64),
-            Err(_) => (whole.format(self.0 / USD), (self.0 % USD) as u64),
+            Ok(amount) => (buffer.format(amount / USD as u64), amount % USD as u64),
+            Err(_) => (buffer.format(self.0 / USD), (self.0 % USD) as u64),
         };
         out.extend_from_slice(whole.as_bytes());
         if part > 0 {
-            // The dollar in front keeps the zeros behind the point.
-            let mut digits = itoa::Buffer::new();
-            let digits = digits.format(part + USD as u64).as_bytes();
+            // The dollar in front keeps the zeros behind the point, which takes its place.
+            let mut buffer = itoa::Buffer::new();
+            let mut digits = [b'.'; PLACES + 1];
+            digits.iter_mut().zip(buffer.format(part + USD as u64).bytes()).skip(1).for_each(|(digit, said)| *digit = said);
             let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or_default();
-            out.extend_from_slice(b".");
-            out.extend_from_slice(digits.get(1..=last).unwrap_or_default());
+            out.extend_from_slice(digits.get(..=last).unwrap_or_default());
         }
     }
 }
@@ -281,36 +287,37 @@ impl Cost {
     /// Writes `{total_nanos, total_usd, currency, lines}` as JSON. `total_usd` is `total_nanos`, the lines are exact.
     pub fn write(&self, out: &mut BytesMut) {
         let nanos = self.total().nanos();
-        let mut cost = json::Object::begin(out);
-        quoted(cost.number("total_nanos", nanos).key("total_usd"), Picodollars(u128::from(nanos) * NANO));
-        cost.str("currency", "USD");
-        self.write_lines(cost.key("lines"));
-        cost.end();
+        out.extend_from_slice(br#"{"total_nanos":"#);
+        json::number(out, nanos);
+        out.extend_from_slice(br#","total_usd":""#);
+        Picodollars(u128::from(nanos) * NANO).write(out);
+        out.extend_from_slice(br#"","currency":"USD","lines":"#);
+        self.write_lines(out);
+        out.extend_from_slice(b"}");
     }
 
     /// Writes the lines as a JSON array of `{meter, quantity, unit_price_usd, cost_usd}`; a line without a price has
     /// `"unit_price_usd": null`.
     pub fn write_lines(&self, out: &mut BytesMut) {
-        let mut lines = json::Array::begin(out);
-        for line in &self.lines {
-            let mut object = lines.object();
-            object.str("meter", line.meter.name()).number("quantity", line.quantity);
+        out.extend_from_slice(b"[");
+        for (at, line) in self.lines.iter().enumerate() {
+            out.extend_from_slice(if at > 0 { br#",{"meter":""# } else { br#"{"meter":""# });
+            out.extend_from_slice(line.meter.name().as_bytes());
+            out.extend_from_slice(br#"","quantity":"#);
+            json::number(out, line.quantity);
             match line.rate {
-                Some(rate) => quoted(object.key("unit_price_usd"), Picodollars(u128::from(rate.0))),
-                None => object.key("unit_price_usd").extend_from_slice(b"null"),
+                Some(rate) => {
+                    out.extend_from_slice(br#","unit_price_usd":""#);
+                    Picodollars(u128::from(rate.0)).write(out);
+                    out.extend_from_slice(br#"","cost_usd":""#);
+                }
+                None => out.extend_from_slice(br#","unit_price_usd":null,"cost_usd":""#),
             }
-            quoted(object.key("cost_usd"), line.amount);
-            object.end();
+            line.amount.write(out);
+            out.extend_from_slice(br#""}"#);
         }
-        lines.end();
+        out.extend_from_slice(b"]");
     }
-}
-
-/// Writes an amount as a JSON string.
-fn quoted(out: &mut BytesMut, amount: Picodollars) {
-    out.extend_from_slice(b"\"");
-    amount.write(out);
-    out.extend_from_slice(b"\"");
 }
 
 impl FromStr for Meter {

@@ -73,10 +73,7 @@ impl Seen {
     /// Notes what `event` tells.
     pub fn observe(&mut self, event: &Event<'_>) {
         match event {
-            Event::Start { id, model, .. } => {
-                keep(&mut self.id, id.as_deref());
-                keep(&mut self.model, model.as_deref());
-            }
+            Event::Start { id, model, .. } => self.named(id.as_deref(), model.as_deref()),
             Event::Open { choice, opening, .. } => {
                 self.began(*choice);
                 match opening {
@@ -93,23 +90,32 @@ impl Seen {
                 Delta::Signature { .. } | Delta::Citation { .. } => self.content = true,
             },
             Event::Logprobs { choice, .. } => self.began(*choice),
-            Event::Finish { choice, reason, .. } => {
-                keep(&mut self.finish_reason, Some(reason.name()));
-                self.open.retain(|open| *open != *choice);
-                self.finished = self.open.is_empty();
-            }
+            Event::Finish { choice, reason, .. } => self.closed(*choice, reason.name()),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Error(error) => self.error = Some(error.clone()),
             Event::Close { .. } | Event::ServiceTier(_) | Event::Fingerprint(_) | Event::Alive | Event::Unknown { .. } => {}
         }
     }
 
+    /// Notes the answer's id and the model that makes it.
+    pub(super) fn named(&mut self, id: Option<&str>, model: Option<&str>) {
+        keep(&mut self.id, id);
+        keep(&mut self.model, model);
+    }
+
     /// Notes that a choice's first or next piece came.
-    fn began(&mut self, choice: u32) {
+    pub(super) fn began(&mut self, choice: u32) {
         if !self.open.contains(&choice) && self.open.len() < MOST_CHOICES {
             self.open.push(choice);
             self.finished = false;
         }
+    }
+
+    /// Notes that a choice ended, and why.
+    pub(super) fn closed(&mut self, choice: u32, reason: &str) {
+        keep(&mut self.finish_reason, Some(reason));
+        self.open.retain(|open| *open != choice);
+        self.finished = self.open.is_empty();
     }
 
     /// Notes content of the model's making, in bytes.

@@ -72,23 +72,28 @@ impl Edits {
     /// Removes every member called `name`, however its letters are escaped. Says whether there was one.
     pub fn remove(&mut self, body: &[u8], members: &Members, name: &str) -> bool {
         let mut any = false;
-        for (at, _) in members.iter().enumerate().filter(|(_, member)| member.is(body, name)) {
+        for (at, _) in members.all(body, name) {
             self.object(members).cut(members, at);
             any = true;
         }
         any
     }
 
-    /// Adds a member, `value` a JSON text, at the object's end.
+    /// Adds a member, `value` a JSON text, at the object's end. The name must need no escapes.
     pub fn append(&mut self, members: &Members, name: &'static str, value: impl AsRef<[u8]>) {
-        let value = self.say(|text| text.extend_from_slice(value.as_ref()));
-        self.object(members).tail.push(Insert { name, value });
+        let insert = self.insert(name, |text| text.extend_from_slice(value.as_ref()));
+        self.object(members).tail.extend(insert);
     }
 
-    /// Adds a member, `value` a JSON text, at the object's start, behind those that were added there before.
+    /// Adds a member, `value` a JSON text, at the object's start, behind those that were added there before. The name must
+    /// need no escapes.
     pub fn prepend(&mut self, members: &Members, name: &'static str, value: impl AsRef<[u8]>) {
-        let value = self.say(|text| text.extend_from_slice(value.as_ref()));
-        self.object(members).head.push(Insert { name, value });
+        let with = self.say(|text| {
+            named(text, name);
+            text.extend_from_slice(value.as_ref());
+            text.extend_from_slice(b",");
+        });
+        self.object(members).head.push(Insert { name, with });
     }
 
     /// Makes `value`, a JSON text, the value of the one member called `name`: replaces the first, removes others,
@@ -99,26 +104,42 @@ impl Edits {
 
     /// As [`set`](Self::set), with a value that `write` appends to a buffer. If that is nothing, nothing is set.
     pub fn write(&mut self, body: &[u8], members: &Members, name: &'static str, write: impl FnOnce(&mut BytesMut)) {
-        let value = self.say(write);
-        if value.is_empty() {
+        let mut found = members.all(body, name);
+        let Some((first, member)) = found.next() else {
+            if let Some(insert) = self.insert(name, write) {
+                let tail = &mut self.object(members).tail;
+                tail.retain(|insert| insert.name != name);
+                tail.push(insert);
+            }
+            return;
+        };
+        let with = self.say(write);
+        if with.is_empty() {
             return;
         }
-        let mut found = false;
-        for (at, member) in members.iter().enumerate().filter(|(_, member)| member.is(body, name)) {
-            if std::mem::replace(&mut found, true) {
-                self.object(members).cut(members, at);
-            } else {
-                if let Some(object) = self.objects.iter_mut().find(|object| object.start == members.start()) {
-                    object.cuts.retain(|cut| cut.index != at);
-                }
-                self.list.push(Edit { range: member.value.clone(), with: value.clone() });
-            }
+        if let Some(object) = self.objects.iter_mut().find(|object| object.start == members.start()) {
+            object.cuts.retain(|cut| cut.index != first);
         }
-        if !found {
-            let tail = &mut self.object(members).tail;
-            tail.retain(|insert| insert.name != name);
-            tail.push(Insert { name, value });
+        self.list.push(Edit { range: member.value.clone(), with });
+        for (at, _) in found {
+            self.object(members).cut(members, at);
         }
+    }
+
+    /// Says a member for an object's end, unless `write` writes no value.
+    fn insert(&mut self, name: &'static str, write: impl FnOnce(&mut BytesMut)) -> Option<Insert> {
+        let mut value = 0;
+        let with = self.say(|text| {
+            text.extend_from_slice(b",");
+            named(text, name);
+            value = text.len();
+            write(text);
+        });
+        if with.end == value {
+            self.text.truncate(with.start);
+            return None;
+        }
+        Some(Insert { name, with })
     }
 
     /// Whether there is nothing to do.
@@ -142,7 +163,10 @@ impl Edits {
             });
             return parts;
         }
-        let mut whole = BytesMut::with_capacity(body.len() + self.text.len());
+        // With not a byte to spare it need not be moved, nor its size be kept beside it.
+        let mut len = 0;
+        self.pieces(body.len(), |piece| len += piece.len());
+        let mut whole = BytesMut::with_capacity(len);
         self.copy(body, &mut whole);
         smallvec![whole.freeze()]
     }
@@ -165,6 +189,7 @@ impl Edits {
     }
 
     /// Tells the parts of the edited body in order. Edits have been settled.
+    #[inline]
     fn pieces(&self, len: usize, mut each: impl FnMut(Piece)) {
         let mut done = 0;
         for Edit { range, with } in &self.list {
@@ -188,18 +213,18 @@ impl Edits {
     /// Turns all edits into replacements, in the order of the body.
     fn settle(&mut self) {
         for object in &self.objects {
-            object.settle(&mut self.text, &mut self.list);
+            object.settle(self.text.len(), &mut self.list);
         }
-        // At one place insertions come first, in the order they were made; then what reaches farthest, the last made
-        // first, so that it voids the others. Text only grows, so its place tells the order.
-        self.list.sort_unstable_by_key(|Edit { range, with }| {
-            let (insertion, replacement) =
-                if range.is_empty() { (with.start, None) } else { (usize::MAX, Some((range.end, with.start, with.end))) };
-            (range.start, insertion, Reverse(replacement))
+        // At one place insertions come first, in the order of the list; then what reaches farthest, the last made first, so
+        // that it voids the others. Text only grows, so its place tells the order.
+        self.list.sort_by_key(|Edit { range, with }| {
+            let replacement = (!range.is_empty()).then_some((range.end, with.start, with.end));
+            (range.start, replacement.is_some(), Reverse(replacement))
         });
     }
 
     /// Adds to the new text; says where it stands.
+    #[inline]
     fn say(&mut self, write: impl FnOnce(&mut BytesMut)) -> Range<usize> {
         if self.text.capacity() == 0 {
             self.text.reserve(FIRST_TEXT);
@@ -223,12 +248,19 @@ impl Edits {
 /// Up to here a body is copied rather than cut to slices, in bytes.
 const LARGEST_COPY: usize = 16 * 1024;
 /// Room for a usual answer's additions, in bytes.
-const FIRST_TEXT: usize = 512;
+const FIRST_TEXT: usize = 640;
 
 /// A part of the edited body: a range of the old bytes or of the new text.
 enum Piece {
     Old(Range<usize>),
     New(Range<usize>),
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        let (Self::Old(range) | Self::New(range)) = self;
+        range.len()
+    }
 }
 
 /// What becomes of one object's members.
@@ -241,7 +273,7 @@ struct Object {
     count: usize,
     /// By number, each once.
     cuts: SmallVec<[Cut; 2]>,
-    head: SmallVec<[Insert; 2]>,
+    head: SmallVec<[Insert; 1]>,
     tail: SmallVec<[Insert; 4]>,
 }
 
@@ -257,11 +289,12 @@ struct Cut {
     after: Option<usize>,
 }
 
-/// An added member; its value stands in the new text.
+/// An added member, which stands in the new text with a comma: at the object's end with the one before it, at its start
+/// with the one behind it.
 #[derive(Clone, Debug)]
 struct Insert {
     name: &'static str,
-    value: Range<usize>,
+    with: Range<usize>,
 }
 
 impl Object {
@@ -279,18 +312,25 @@ impl Object {
         self.cuts.insert(at, Cut { index, range, before, after });
     }
 
-    /// Turns the object's edits into replacements of ranges, commas included.
-    fn settle(&self, text: &mut BytesMut, list: &mut SmallVec<[Edit; 8]>) {
+    /// Turns the object's edits into replacements of ranges, commas included. `now` is where the new text ends.
+    fn settle(&self, now: usize, list: &mut SmallVec<[Edit; 8]>) {
         let kept = self.count > self.cuts.len();
-        let mut insert = |at: usize, before: &str, inserts: &[Insert], after: &str| {
-            if !inserts.is_empty() {
-                let start = text.len();
-                write(text, before, inserts, after);
-                list.push(Edit { range: at..at, with: start..text.len() });
+        // A comma stands between two: not where the object ends, nor where it begins.
+        let head = self.head.iter().enumerate().map(|(at, insert)| {
+            let bare = !kept && self.tail.is_empty() && at + 1 == self.head.len();
+            (self.start + 1, insert.with.start..insert.with.end - usize::from(bare))
+        });
+        let tail = self.tail.iter().enumerate().map(|(at, insert)| {
+            let bare = !kept && at == 0;
+            (self.last, insert.with.start + usize::from(bare)..insert.with.end)
+        });
+        for (at, with) in head.chain(tail) {
+            match list.last_mut() {
+                // What was said in one go is written in one.
+                Some(Edit { range, with: before }) if *range == (at..at) && before.end == with.start => before.end = with.end,
+                _ => list.push(Edit { range: at..at, with }),
             }
-        };
-        insert(self.start + 1, "", &self.head, if kept || !self.tail.is_empty() { "," } else { "" });
-        insert(self.last, if kept { "," } else { "" }, &self.tail, "");
+        }
         // Neighbours go together: with the comma behind them, or at the end with the one before.
         for run in self.cuts.chunk_by(|one, next| one.index + 1 == next.index) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
@@ -299,24 +339,17 @@ impl Object {
                 None if first.index > 0 => first.before..last.range.end,
                 None => first.range.start..last.range.end,
             };
-            list.push(Edit { range, with: text.len()..text.len() });
+            list.push(Edit { range, with: now..now });
         }
     }
 }
 
-/// Writes members into `text`, where their values stand already.
-fn write(text: &mut BytesMut, before: &str, inserts: &[Insert], after: &str) {
-    text.reserve(inserts.iter().map(|insert| insert.name.len() + insert.value.len() + 4).sum::<usize>() + 2);
-    text.extend_from_slice(before.as_bytes());
-    for (at, Insert { name, value }) in inserts.iter().enumerate() {
-        text.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
-        json::escaped(text, name);
-        text.extend_from_slice(b"\":");
-        let start = text.len();
-        text.resize(start + value.len(), 0);
-        text.copy_within(value.clone(), start);
-    }
-    text.extend_from_slice(after.as_bytes());
+/// Writes a member's name.
+#[inline]
+fn named(text: &mut BytesMut, name: &str) {
+    text.extend_from_slice(b"\"");
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b"\":");
 }
 
 #[cfg(test)]

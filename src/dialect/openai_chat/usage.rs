@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use crate::dialect::{
     AnswerOptions, Usage,
     json::Object,
-    scan::{Members, Walk},
+    scan::{Members, Name, Walk, by_name},
 };
 
 /// The counts of a `usage` object.
@@ -53,28 +53,28 @@ struct Details {
 /// Reads a `usage` member. `None` if it is `null` or counts nothing.
 pub(super) fn read(raw: &str) -> Option<Usage> {
     let mut counts = Counts::default();
-    Members::visit(raw.as_bytes(), |walk, name| counts.take(walk, &name.text())).ok()?;
+    Members::visit(raw.as_bytes(), |walk, name| counts.take(walk, name)).ok()?;
     counts.usage()
 }
 
 impl Counts {
     /// Takes the member called `name`, if it is a count.
-    pub(super) fn take(&mut self, walk: &mut Walk<'_>, name: &[u8]) {
-        match name {
-            b"prompt_tokens" => count(walk, &mut self.prompt),
-            b"completion_tokens" => count(walk, &mut self.completion),
-            b"total_tokens" => count(walk, &mut self.total),
-            b"prompt_tokens_details" => details(walk, &mut self.prompt_details),
-            b"completion_tokens_details" => details(walk, &mut self.completion_details),
-            b"input_tokens" => count(walk, &mut self.input),
-            b"output_tokens" => count(walk, &mut self.output),
-            b"prompt_token_details" => details(walk, &mut self.prompt_details_singular),
-            b"prompt_cache_hit_tokens" => count(walk, &mut self.cache_hit),
-            b"cached_tokens" => count(walk, &mut self.cached),
-            b"num_cached_tokens" => count(walk, &mut self.num_cached),
-            b"reasoning_tokens" => count(walk, &mut self.reasoning),
-            _ => {}
-        }
+    pub(super) fn take(&mut self, walk: &mut Walk<'_>, name: &Name<'_>) {
+        by_name!(name, {
+            "prompt_tokens" => count(walk, &mut self.prompt),
+            "completion_tokens" => count(walk, &mut self.completion),
+            "total_tokens" => count(walk, &mut self.total),
+            "prompt_tokens_details" => details(walk, &mut self.prompt_details),
+            "completion_tokens_details" => details(walk, &mut self.completion_details),
+            "input_tokens" => count(walk, &mut self.input),
+            "output_tokens" => count(walk, &mut self.output),
+            "prompt_token_details" => details(walk, &mut self.prompt_details_singular),
+            "prompt_cache_hit_tokens" => count(walk, &mut self.cache_hit),
+            "cached_tokens" => count(walk, &mut self.cached),
+            "num_cached_tokens" => count(walk, &mut self.num_cached),
+            "reasoning_tokens" => count(walk, &mut self.reasoning),
+            _ => {},
+        });
     }
 
     /// What was used. `None` if nothing was counted.
@@ -140,12 +140,14 @@ fn details(walk: &mut Walk<'_>, details: &mut Option<Details>) {
         return;
     }
     let details = details.insert(Details::default());
-    walk.object(|walk, name| match &*name.text() {
-        b"cached_tokens" => count(walk, &mut details.cached),
-        b"cache_write_tokens" => count(walk, &mut details.written),
-        b"audio_tokens" => count(walk, &mut details.audio),
-        b"reasoning_tokens" => count(walk, &mut details.reasoning),
-        _ => {}
+    walk.object(|walk, name| {
+        by_name!(name, {
+            "cached_tokens" => count(walk, &mut details.cached),
+            "cache_write_tokens" => count(walk, &mut details.written),
+            "audio_tokens" => count(walk, &mut details.audio),
+            "reasoning_tokens" => count(walk, &mut details.reasoning),
+            _ => {},
+        });
     });
 }
 

@@ -4,14 +4,16 @@
 //! member stands and that everything between is sound, so that a body can be edited at a few places and forwarded
 //! without having been parsed. Inside strings it runs at memory speed.
 
+mod cursor;
+mod plain;
 mod walk;
 
 use std::{fmt, ops::Range};
 
 use smallvec::SmallVec;
 
-pub(super) use self::walk::plain;
 pub use self::walk::{Name, Walk};
+pub(super) use self::{plain::plain, walk::by_name};
 
 use crate::fault::{Fault, FaultKind};
 
@@ -27,6 +29,23 @@ pub struct Members {
     list: SmallVec<[Member; 12]>,
     start: usize,
     end: usize,
+    lengths: Lengths,
+}
+
+/// Which lengths of names there are, a bit for each. Most names that are looked for are not there, and most that are not
+/// there would be the only ones of their length.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths(u64);
+
+impl Lengths {
+    /// Of a name of `length` bytes. Long ones share a bit.
+    #[inline]
+    const fn of(length: usize) -> Self {
+        Self(1 << if length < 64 { length } else { 63 })
+    }
+
+    /// Of a name that may say anything.
+    const ANY: Self = Self(u64::MAX);
 }
 
 /// One member of an object.
@@ -103,24 +122,24 @@ impl Members {
     /// # Ok::<(), portcullis::dialect::scan::ScanError>(())
     /// ```
     pub fn visit<'b>(body: &'b [u8], each: impl FnMut(&mut Walk<'b>, &Name<'b>)) -> Result<Self, ScanError> {
-        let mut walk = Walk::new(body, 0);
-        let members = if walk.peek() == Some(b'{') {
-            Ok(walk.list(MAX_MEMBERS, each)?)
-        } else {
-            walk.value()?;
-            Err(ScanError::NoObject)
-        };
+        let (mut walk, mut members) = (Walk::new(body, 0), Self::default());
+        let object = walk.peek() == Some(b'{');
+        // What went wrong, the walk knows in the end.
+        let _ = if object { walk.list(&mut members, MAX_MEMBERS, each) } else { walk.value() };
         walk.end()?;
-        members
+        if object { Ok(members) } else { Err(ScanError::NoObject) }
     }
 
     /// The members of the object at `at`, a value inside a body that was scanned before. Spans are positions in `body`.
     ///
     /// Empty if there is no object. In a text that is not sound it finds what comes before the damage.
     pub fn of(body: &[u8], at: &Range<usize>) -> Self {
-        let mut walk = Walk::new(body.get(..at.end).unwrap_or(body), at.start);
-        let object = walk.peek() == Some(b'{');
-        object.then(|| walk.list(usize::MAX, |_, _| ()).ok()).flatten().unwrap_or_default()
+        let (mut walk, mut members) = (Walk::new(body.get(..at.end).unwrap_or(body), at.start), Self::default());
+        if walk.peek() == Some(b'{') {
+            // What there is, is taken.
+            let _ = walk.list(&mut members, usize::MAX, |_, _| ());
+        }
+        members
     }
 
     /// The members, in order.
@@ -131,14 +150,28 @@ impl Members {
     /// The member called `name`, however its letters are escaped; of several the last, as nearly all parsers read it.
     /// `body` is what was scanned.
     pub fn find(&self, body: &[u8], name: &str) -> Option<&Member> {
-        self.list.iter().rfind(|member| member.is(body, name))
+        self.all(body, name).next_back().map(|(_, member)| member)
+    }
+
+    /// The members called `name`, however its letters are escaped, and their numbers, in order. `body` is what was scanned.
+    #[inline]
+    pub(super) fn all<'m>(&'m self, body: &[u8], name: &str) -> impl DoubleEndedIterator<Item = (usize, &'m Member)> {
+        let list = if self.lengths.0 & Lengths::of(name.len()).0 == 0 { &[] } else { &self.list[..] };
+        list.iter().enumerate().filter(move |(_, member)| member.is(body, name))
+    }
+
+    #[inline]
+    fn push(&mut self, member: Member) {
+        self.lengths.0 |= if member.escaped { Lengths::ANY } else { Lengths::of(member.name.len() - 2) }.0;
+        self.end = member.value.end;
+        self.list.push(member);
     }
 
     /// The first of `names` that two members have.
     ///
     /// Parsers disagree on which of two counts, so what the gateway acts on must not be there twice.
     pub fn repeated<'n>(&self, body: &[u8], names: &[&'n str]) -> Option<&'n str> {
-        names.iter().copied().find(|name| self.list.iter().filter(|member| member.is(body, name)).nth(1).is_some())
+        names.iter().copied().find(|name| self.all(body, name).nth(1).is_some())
     }
 
     /// How many members there are.
@@ -330,6 +363,10 @@ mod tests {
             (r#"{"a":"\x"}"#, 7),
             ("{\"a\":\"\n\"}", 6),
             ("{} x", 3),
+            ("{}\0", 2),
+            ("{\"a\":\0}", 5),
+            ("{\"a\":1\0", 6),
+            (r#"{"a":"\u12g4"}"#, 10),
             (r#"{"a":1,}"#, 7),
             ("\u{feff}{}", 0),
             ("{\"a\":\"0123456789012345678901234567890123456789\u{1}\"}", 46),

@@ -6,9 +6,8 @@ use smallvec::SmallVec;
 
 use crate::dialect::{
     Seen,
-    conversation::{Event, FinishReason},
     openai_chat::usage::Counts,
-    scan::{Members, ScanError, Walk},
+    scan::{Members, ScanError, Walk, by_name},
 };
 
 /// What was told.
@@ -50,32 +49,34 @@ struct Made {
 pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
     let mut told = Told::default();
     let (mut said_choices, mut said_message) = (false, false);
-    let members = Members::visit(body, |walk, name| match &*name.text() {
-        b"id" => told.id = Some(walk.skip()),
-        b"model" => told.model = Some(walk.skip()),
-        b"object" => told.error |= walk.skip() == b"\"error\"",
-        b"error" => told.error |= walk.skip() != b"null",
-        b"message" | b"detail" | b"msg" | b"errors" => said_message |= walk.skip() != b"null",
-        b"choices" => {
-            said_choices = walk.peek() != Some(b'n');
-            (told.choices, told.made) = (0, Made::default());
-            told.ends.clear();
-            walk.elements(|walk| told.choice(walk));
-        }
-        // Groq's streams count here.
-        b"x_groq" => walk.object(|walk, name| {
-            if *name.text() == *b"usage" {
-                told.usage(walk);
-            }
-        }),
-        b"usage" => {
-            // It counts more than what a choice says, unless it is `null`.
-            if walk.peek() == Some(b'{') || told.counted.take().is_some() {
-                told.counts = None;
-            }
-            told.counted = told.usage(walk);
-        }
-        _ => {}
+    let members = Members::visit(body, |walk, name| {
+        by_name!(name, {
+            "id" => told.id = Some(walk.skip()),
+            "model" => told.model = Some(walk.skip()),
+            "object" => told.error |= walk.skip() == b"\"error\"",
+            "error" => told.error |= walk.skip() != b"null",
+            "message" | "detail" | "msg" | "errors" => said_message |= walk.skip() != b"null",
+            "choices" => {
+                said_choices = walk.peek() != Some(b'n');
+                (told.choices, told.made) = (0, Made::default());
+                told.ends.clear();
+                walk.elements(|walk| told.choice(walk));
+            },
+            // Groq's streams count here.
+            "x_groq" => walk.object(|walk, name| {
+                if *name.text() == *b"usage" {
+                    told.usage(walk);
+                }
+            }),
+            "usage" => {
+                // It counts more than what a choice says, unless it is `null`.
+                if walk.peek() == Some(b'{') || told.counted.take().is_some() {
+                    told.counts = None;
+                }
+                told.counted = told.usage(walk);
+            },
+            _ => {},
+        });
     })?;
     told.error |= said_message && !said_choices;
     told.members = members;
@@ -91,21 +92,19 @@ impl<'b> Told<'b> {
     /// Notes it.
     pub(super) fn tell(&mut self, seen: &mut Seen) {
         let text = |json: Option<&'b [u8]>| json.and_then(string).filter(|text| !text.is_empty());
-        seen.observe(&Event::Start { id: text(self.id), model: text(self.model), created: None });
-        for choice in &self.ends {
-            // Says that the choice began, whatever of it is here.
-            seen.observe(&Event::Logprobs { choice: choice.index, refusal: false, elements: Cow::Borrowed("") });
-        }
+        seen.named(text(self.id).as_deref(), text(self.model).as_deref());
+        // A choice began, whatever of it is here.
+        self.ends.iter().for_each(|choice| seen.began(choice.index));
         if self.made.content {
             seen.came(self.made.bytes);
         }
         for choice in &self.ends {
             if let Some(reason) = text(choice.finish) {
-                seen.observe(&Event::Finish { choice: choice.index, reason: FinishReason::Other(reason), stop_sequence: None });
+                seen.closed(choice.index, &reason);
             }
         }
         if let Some(usage) = self.counts.take().and_then(Counts::usage) {
-            seen.observe(&Event::Usage(usage));
+            seen.usage = Some(usage);
         }
     }
 
@@ -117,14 +116,16 @@ impl<'b> Told<'b> {
 
     fn choice(&mut self, walk: &mut Walk<'b>) {
         let (mut index, mut finish) = (None, None);
-        walk.object(|walk, name| match &*name.text() {
-            b"index" => index = std::str::from_utf8(walk.skip()).ok().and_then(|index| index.parse().ok()),
-            b"delta" | b"message" => self.made.message(walk),
-            b"finish_reason" => finish = Some(walk.skip()),
-            b"error" => self.error |= matches!(walk.peek(), Some(b'{' | b'"')),
-            // Moonshot's streams count here.
-            b"usage" if self.counts.is_none() => _ = self.usage(walk),
-            _ => {}
+        walk.object(|walk, name| {
+            by_name!(name, {
+                "index" => index = std::str::from_utf8(walk.skip()).ok().and_then(|index| index.parse().ok()),
+                "delta" | "message" => self.made.message(walk),
+                "finish_reason" => finish = Some(walk.skip()),
+                "error" => self.error |= matches!(walk.peek(), Some(b'{' | b'"')),
+                // Moonshot's streams count here.
+                "usage" => _ = self.usage(walk),
+                _ => {},
+            });
         });
         let index = index.unwrap_or_else(|| u32::try_from(self.choices).unwrap_or(u32::MAX));
         self.ends.push(Choice { index, finish });
@@ -137,7 +138,7 @@ impl<'b> Told<'b> {
             return None;
         }
         let mut counts = Counts::default();
-        let members = walk.members(|walk, name| counts.take(walk, &name.text()));
+        let members = walk.members(|walk, name| counts.take(walk, name));
         self.counts = members.is_some().then_some(counts);
         members
     }
@@ -152,19 +153,9 @@ impl Made {
         walk.object(|walk, name| {
             members += 1;
             self.words = None;
-            match &*name.text() {
-                b"role" => {}
-                b"reasoning" => reasoning = Some(walk.skip()),
-                b"reasoning_content" => reasoning_content = Some(walk.skip()),
-                b"tool_calls" => walk.elements(|walk| {
-                    walk.object(|walk, name| {
-                        if matches!(&*name.text(), b"function" | b"custom") {
-                            self.function(walk);
-                        }
-                    });
-                }),
-                b"function_call" => self.function(walk),
-                b"content" => {
+            by_name!(name, {
+                "role" => {},
+                "content" => {
                     let start = walk.at() + 1;
                     let json = walk.skip();
                     self.said(json);
@@ -173,9 +164,15 @@ impl Made {
                     } else if members == 1 && json.len() > 2 {
                         self.words = Some(start..start + json.len() - 2);
                     }
-                }
+                },
+                "reasoning" => reasoning = Some(walk.skip()),
+                "reasoning_content" => reasoning_content = Some(walk.skip()),
+                "tool_calls" => walk.elements(|walk| {
+                    walk.object(|walk, name| by_name!(name, { "function" | "custom" => self.function(walk), _ => {} }));
+                }),
+                "function_call" => self.function(walk),
                 _ => self.said(walk.skip()),
-            }
+            });
         });
         let twice = reasoning_content.is_some_and(|json| !matches!(json, b"null" | b"\"\""));
         [reasoning_content, reasoning.filter(|_| !twice)].into_iter().flatten().for_each(|json| self.said(json));

@@ -1,0 +1,174 @@
+//! Runs of bytes that stand for themselves inside a JSON string.
+//!
+//! Short runs are looked at in words of eight bytes, since most strings are short and a call costs more than they do. Long
+//! ones are searched in blocks that stay in the cache: once for the byte that ends them, once for control characters.
+
+use memchr::memchr2;
+
+/// How many bytes at the start of `text` stand for themselves inside a JSON string; and the bits of words that they lie in,
+/// word on word, which tell whether they are [wide](is_wide).
+#[inline]
+pub(in crate::dialect) fn plain(text: &[u8]) -> (usize, u64) {
+    let mut rest = text;
+    let mut all = 0;
+    for _ in 0..SHORT / 8 {
+        let Some((word, more)) = rest.split_first_chunk() else { break };
+        let word = u64::from_le_bytes(*word);
+        all |= word;
+        if let Some(bit) = first_special(word) {
+            return (text.len() - rest.len() + bit as usize / 8, all);
+        }
+        rest = more;
+    }
+    let (more, wide) = if rest.len() < 8 { tail(rest) } else { far(text, SHORT) };
+    (text.len() - rest.len() + more, all | wide)
+}
+
+/// The first byte of `word`, its lowest, that ends a plain run in a string: quote, backslash or control. By its lowest bit.
+#[inline]
+pub(super) const fn first_special(word: u64) -> Option<u32> {
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    // A byte that wraps below zero sets its highest bit; those past ASCII, which have it anyway, are none of these. A borrow
+    // can only set bits above the first that is right.
+    let marks = (quote | backslash | control) & !word & HIGH;
+    if marks == 0 { None } else { Some(marks.trailing_zeros() - 7) }
+}
+
+/// Whether a byte of `word` is past ASCII; or one of any word, if `word` has the bits of all.
+#[inline]
+pub(super) const fn is_wide(word: u64) -> bool {
+    word & HIGH != 0
+}
+
+/// The bytes behind the last word.
+fn tail(text: &[u8]) -> (usize, u64) {
+    let plain = text.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20));
+    plain.fold((0, 0), |(count, all), byte| (count + 1, all | u64::from(*byte)))
+}
+
+/// The same behind the first `known` bytes, which are plain and at least `SHORT`.
+pub(super) fn far(text: &[u8], known: usize) -> (usize, u64) {
+    let (mut at, mut wide) = (known, 0);
+    while at < text.len() {
+        let block = &text[at..text.len().min(at + BLOCK)];
+        let found = memchr2(b'"', b'\\', block);
+        let run = found.unwrap_or(block.len());
+        let seen = Extremes::of(&text[..at + run], run);
+        wide |= seen.wide();
+        if seen.control() {
+            let run = block.iter().position(|byte| *byte < 0x20).unwrap_or(run);
+            return (at + run - known, wide);
+        }
+        at += run;
+        if found.is_some() {
+            break;
+        }
+    }
+    (at - known, wide)
+}
+
+/// Of each lane the least byte and the bits of all, which compilers turn into vector instructions.
+struct Extremes {
+    least: [u8; LANES],
+    all: [u8; LANES],
+}
+
+impl Extremes {
+    /// Of the last `run` bytes of `text`, which is longer than a lane is wide, and perhaps of some before them.
+    fn of(text: &[u8], run: usize) -> Self {
+        let mut seen = Self { least: [u8::MAX; LANES], all: [0; LANES] };
+        let (pairs, _) = text[text.len() - run..].as_chunks::<{ 2 * LANES }>();
+        for pair in pairs {
+            pair.as_chunks().0.iter().for_each(|chunk| seen.add(chunk));
+        }
+        // What is left is shorter than a pair: it lies in the last two chunks. That a byte is seen twice does no harm.
+        if let Some((before, last)) = text.split_last_chunk() {
+            seen.add(last);
+            before.last_chunk().into_iter().for_each(|chunk| seen.add(chunk));
+        }
+        seen
+    }
+
+    #[inline]
+    fn add(&mut self, chunk: &[u8; LANES]) {
+        for ((least, all), byte) in self.least.iter_mut().zip(&mut self.all).zip(chunk) {
+            *least = (*least).min(*byte);
+            *all |= byte;
+        }
+    }
+
+    fn control(&self) -> bool {
+        self.least.iter().fold(false, |any, byte| any | (*byte < 0x20))
+    }
+
+    fn wide(&self) -> u64 {
+        let (words, _) = self.all.as_chunks();
+        words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word))
+    }
+}
+
+const ONES: u64 = u64::MAX / 255;
+const HIGH: u64 = ONES << 7;
+/// Bytes looked at in words before the block search takes over.
+pub(super) const SHORT: usize = 32;
+const BLOCK: usize = 16 * 1024;
+/// Not more than `SHORT`.
+const LANES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `plain` is to find, byte by byte.
+    fn naive(text: &[u8]) -> usize {
+        text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(text.len())
+    }
+
+    fn check(text: &[u8]) {
+        let (run, wide) = plain(text);
+        let wide = is_wide(wide);
+        assert_eq!(run, naive(text), "{text:?}");
+        assert!(wide || text[..run].is_ascii(), "{text:?}");
+        assert!(!wide || !text.is_ascii(), "{text:?}");
+    }
+
+    #[test]
+    fn every_byte_is_found_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for before in 0..100 {
+                for after in [0, 1, 7, 8, 40] {
+                    let mut text = vec![b'x'; before + 1 + after];
+                    text[before] = byte;
+                    check(&text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_do_not_hide_or_feign_each_other() {
+        let edge = [0, 0x1f, 0x20, b'!', b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xa2, 0xdc, 0xff];
+        for (one, two) in edge.into_iter().flat_map(|one| edge.map(|two| (one, two))) {
+            for before in (0..10).chain(28..70) {
+                let mut text = vec![b'x'; before + 30];
+                (text[before], text[before + 1]) = (one, two);
+                check(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_join() {
+        for at in (SHORT + BLOCK - 3..SHORT + BLOCK + 40).chain([SHORT + 2 * BLOCK]) {
+            for byte in [b'"', b'\\', 0x1f, 0xff] {
+                let mut text = vec![b'x'; SHORT + 2 * BLOCK + 1];
+                text[at] = byte;
+                check(&text);
+                check(&text[..=at]);
+                check(&text[..at]);
+            }
+        }
+    }
+}
