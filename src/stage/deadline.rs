@@ -17,9 +17,9 @@ pub(crate) fn deadline(after: Duration) -> Instant {
     now.checked_add(after).unwrap_or_else(|| now + FAR)
 }
 
-/// What `future` gives, or `None` if it has not by `deadline`. What is ready at once needs no timer.
-pub(crate) fn by<F: Future>(deadline: Instant, future: F) -> By<F> {
-    By { future, deadline, sleep: None }
+/// What `future` gives, or `None` if it has not by `deadline`, if there is one. What is ready at once needs no timer.
+pub(crate) fn by<F: Future>(deadline: impl Into<Option<Instant>>, future: F) -> By<F> {
+    By { future, alarm: Alarm::at(deadline) }
 }
 
 pin_project! {
@@ -27,9 +27,7 @@ pin_project! {
     pub(crate) struct By<F> {
         #[pin]
         future: F,
-        deadline: Instant,
-        #[pin]
-        sleep: Option<Sleep>,
+        alarm: Alarm,
     }
 }
 
@@ -37,17 +35,37 @@ impl<F: Future> Future for By<F> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Some(output));
         }
-        if this.sleep.is_none() {
-            this.sleep.set(Some(sleep_until(*this.deadline)));
+        this.alarm.poll(cx).map(|()| None)
+    }
+}
+
+/// Rings at a moment, or never. Boxed once it is needed: most futures that have one are ready before they wait.
+#[derive(Default)]
+pub(crate) struct Alarm {
+    at: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    pub(crate) fn at(moment: impl Into<Option<Instant>>) -> Self {
+        Self { at: moment.into(), sleep: None }
+    }
+
+    /// Rings at another moment from now on.
+    pub(crate) fn set(&mut self, moment: Instant) {
+        self.at = Some(moment);
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(moment);
         }
-        match this.sleep.as_pin_mut() {
-            Some(sleep) => sleep.poll(cx).map(|()| None),
-            None => Poll::Pending,
-        }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else { return Poll::Pending };
+        self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at))).as_mut().poll(cx)
     }
 }
 

@@ -39,6 +39,6 @@ pub use self::{
     watchdog::{Watchdog, Watched},
 };
 pub(crate) use self::{
-    deadline::{by, deadline},
+    deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
 };

@@ -22,8 +22,12 @@ use crate::{
 ///
 /// The request's URI is absolute and its headers are complete but for the credential, which the client adds from
 /// [`target`](Self::target). The slices share the caller's bytes.
+// Boxed: a request moves through many hands, and an HTTP/1.1 connection keeps room for 32 of them.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub struct Outgoing(Box<Parcel>);
+
+#[derive(Clone, Debug)]
+struct Parcel {
     target: Arc<Target>,
     dialect: &'static dyn Dialect,
     content: Content,
@@ -50,35 +54,35 @@ impl Outgoing {
     pub fn from_slices(target: Arc<Target>, dialect: &'static dyn Dialect, slices: impl IntoIterator<Item = Bytes>) -> Self {
         let list: SmallVec<[Bytes; 1]> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
         let length = list.iter().map(|slice| slice.len() as u64).sum();
-        Self { target, dialect, content: Content::Slices { list: list.into_iter(), length } }
+        Self(Box::new(Parcel { target, dialect, content: Content::Slices { list: list.into_iter(), length } }))
     }
 
     /// The caller's payload, untouched.
     pub fn from_payload(target: Arc<Target>, dialect: &'static dyn Dialect, payload: Payload) -> Self {
         match payload {
             Payload::Whole(bytes) => Self::from_slices(target, dialect, [bytes]),
-            Payload::Stream(upload) => Self { target, dialect, content: Content::Upload(upload) },
+            Payload::Stream(upload) => Self(Box::new(Parcel { target, dialect, content: Content::Upload(upload) })),
         }
     }
 
     /// Where it goes.
     pub fn target(&self) -> &Arc<Target> {
-        &self.target
+        &self.0.target
     }
 
     /// The dialect it is in.
     pub fn dialect(&self) -> &'static dyn Dialect {
-        self.dialect
+        self.0.dialect
     }
 
     /// The deadlines it has.
     pub fn timeouts(&self) -> &Timeouts {
-        &self.target.timeouts
+        &self.0.target.timeouts
     }
 
     /// Whether it can be sent again: it is all in memory.
     pub fn is_replayable(&self) -> bool {
-        matches!(self.content, Content::Slices { .. })
+        matches!(self.0.content, Content::Slices { .. })
     }
 }
 
@@ -87,7 +91,7 @@ impl Body for Outgoing {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.content {
+        match &mut self.0.content {
             Content::Slices { list, length } => Poll::Ready(list.next().map(|slice| {
                 *length -= slice.len() as u64;
                 Ok(Frame::data(slice))
@@ -97,11 +101,11 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.content, Content::Slices { list, .. } if list.as_slice().is_empty())
+        matches!(&self.0.content, Content::Slices { list, .. } if list.as_slice().is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &self.0.content {
             Content::Slices { length, .. } => SizeHint::with_exact(*length),
             Content::Upload(_) => SizeHint::default(),
         }
