@@ -3,6 +3,7 @@
 //! A [`Catalog`] is an immutable snapshot: providers, models with their targets, aliases, wildcards, prices. It is
 //! swapped whole, so a call sees one catalogue from beginning to end.
 
+mod base_url;
 mod builder;
 mod entry;
 mod error;
@@ -14,6 +15,7 @@ mod provider;
 mod resolve;
 
 pub use self::{
+    base_url::BaseUrl,
     builder::CatalogBuilder,
     entry::{ModelEntry, TargetEntry},
     error::{CatalogError, ModelProblem},

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use super::{ModelId, Price, ProviderId};
+use super::{BaseUrl, ModelId, Price, ProviderId};
 use crate::dialect::{Capabilities, Dialect};
 
 /// Somebody who answers: one account at one API.
@@ -39,8 +39,8 @@ pub enum Wire {
 
 /// Where a provider listens, and how to speak to it.
 pub struct HttpOrigin {
-    /// Scheme, authority and path prefix, without a slash at its end: `https://api.openai.com/v1`.
-    pub base_url: Uri,
+    /// Where its endpoints are.
+    pub base_url: BaseUrl,
     /// The credential's header; marked sensitive.
     pub credential: Option<(HeaderName, HeaderValue)>,
     /// Which HTTP it speaks.

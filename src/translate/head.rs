@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::InvalidUri};
 
+use super::notes::{AnswerNotes, write_millis};
 use crate::{
-    catalog::{Target, Wire},
+    catalog::{Picodollars, Target, Wire},
     dialect::{Dialect, Losses},
     fault::{Fault, FaultKind},
     stage::{Operation, Outgoing},
@@ -23,17 +24,20 @@ const OWN: [HeaderName; 4] = [
 ];
 
 /// The model version that served.
-pub(super) const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
+const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 /// The provider that served.
-pub(super) const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 /// How many attempts it took.
-pub(super) const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 /// What was lost.
-pub(super) const X_GATEWAY_LOSS: HeaderName = HeaderName::from_static("x-gateway-loss");
+const X_GATEWAY_LOSS: HeaderName = HeaderName::from_static("x-gateway-loss");
 /// What a whole answer cost.
-pub(super) const X_GATEWAY_COST_USD: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
+const X_GATEWAY_COST_USD: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
 /// Where the time went.
-pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// What tells a proxy not to hold a stream back.
+pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The longest `x-gateway-loss` header, in bytes.
 const MAX_LOSS: usize = 2048;
@@ -47,7 +51,8 @@ pub(super) fn outgoing(
     target: &Target,
     body: Outgoing,
 ) -> Result<Request<Outgoing>, Fault> {
-    let mut headers = HeaderMap::with_capacity(8);
+    // With the host, the length and the credential, which the client adds, there are five. Six is what a map of its size holds.
+    let mut headers = HeaderMap::with_capacity(6);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
     let mut accept = None;
@@ -83,17 +88,37 @@ fn uri(target: &Target, operation: Operation, dialect: &dyn Dialect) -> Result<U
     let Wire::Http(origin) = &target.provider.wire else {
         return format!("http://demo.invalid/v1{path}")
             .parse()
-            .map_err(|error: http::uri::InvalidUri| Fault::new(FaultKind::Internal).with_source(error));
+            .map_err(|error: InvalidUri| Fault::new(FaultKind::Internal).with_source(error));
     };
-    let mut parts = origin.base_url.clone().into_parts();
-    let base = parts.path_and_query.as_ref().map_or("", |path| path.path().trim_end_matches('/'));
-    let path: PathAndQuery = format!("{base}{path}").parse().map_err(|_| Fault::new(FaultKind::Internal))?;
-    parts.path_and_query = Some(path);
-    Uri::from_parts(parts).map_err(|_| Fault::new(FaultKind::Internal))
+    origin.base_url.endpoint(path).ok_or_else(|| Fault::new(FaultKind::Internal).with_source("a base URL without endpoints"))
+}
+
+/// Room for an answer's headers, those of the layers above included.
+pub(super) const ROOM: usize = 12;
+
+/// Writes the headers that every answer has, and what a whole one cost.
+pub(super) fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losses; 2], cost: Option<Picodollars>, headers: &mut HeaderMap) {
+    let target = &notes.target;
+    let mut line = Line::new(headers);
+    line.write(X_GATEWAY_PROVIDER, |out| out.extend_from_slice(target.provider.name.as_str().as_bytes()));
+    line.write(X_GATEWAY_MODEL, |out| out.extend_from_slice(model.unwrap_or(&target.model).as_bytes()));
+    let now = std::time::Instant::now();
+    let (before, with) = (notes.sent.saturating_duration_since(notes.call.started), now.saturating_duration_since(notes.sent));
+    line.write(SERVER_TIMING, |out| {
+        out.extend_from_slice(b"gateway;dur=");
+        write_millis(out, before);
+        out.extend_from_slice(b", provider;dur=");
+        write_millis(out, with);
+    });
+    line.write(X_GATEWAY_ATTEMPTS, |out| out.extend_from_slice(itoa::Buffer::new().format(notes.attempt).as_bytes()));
+    if let Some(cost) = cost {
+        line.write(X_GATEWAY_COST_USD, |out| cost.write(out));
+    }
+    tell_losses(losses, headers);
 }
 
 /// Writes the `x-gateway-loss` header, if the request or its answer lost anything.
-pub(super) fn tell_losses(losses: [&Losses; 2], headers: &mut HeaderMap) {
+fn tell_losses(losses: [&Losses; 2], headers: &mut HeaderMap) {
     let mut text = String::new();
     let mut more = losses.iter().map(|losses| losses.unlisted()).sum::<usize>();
     let mut full = false;
@@ -118,18 +143,18 @@ pub(super) fn tell_losses(losses: [&Losses; 2], headers: &mut HeaderMap) {
 }
 
 /// Writes headers whose values are made for one answer, all into one buffer.
-pub(super) struct Line<'h> {
+struct Line<'h> {
     headers: &'h mut HeaderMap,
     text: BytesMut,
 }
 
 impl<'h> Line<'h> {
-    pub(super) fn new(headers: &'h mut HeaderMap) -> Self {
+    fn new(headers: &'h mut HeaderMap) -> Self {
         Self { headers, text: BytesMut::with_capacity(160) }
     }
 
     /// Sets the header `name` to what `write` appends, if that can be a header's value.
-    pub(super) fn write(&mut self, name: HeaderName, write: impl FnOnce(&mut BytesMut)) {
+    fn write(&mut self, name: HeaderName, write: impl FnOnce(&mut BytesMut)) {
         write(&mut self.text);
         if let Ok(value) = HeaderValue::from_maybe_shared(self.text.split().freeze()) {
             self.headers.insert(name, value);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use portcullis::{
-    catalog::{HttpOrigin, HttpVersion, ModelId, Provider, ProviderId, Target, Timeouts, Wire},
+    catalog::{BaseUrl, HttpOrigin, HttpVersion, ModelId, Provider, ProviderId, Target, Timeouts, Wire},
     dialect::{Capabilities, Dialect},
 };
 
@@ -42,7 +42,7 @@ pub fn target(base_url: &str, dialects: &[&'static dyn Dialect], reach: Reach) -
     let mut credential = HeaderValue::try_from(format!("Bearer {}", reach.secret)).expect("a header's value");
     credential.set_sensitive(true);
     let origin = HttpOrigin {
-        base_url: base_url.parse().expect("a base URL"),
+        base_url: BaseUrl::new(base_url.parse().expect("a base URL")),
         credential: Some((HeaderName::from_static("authorization"), credential)),
         version: reach.version,
         proxy: reach.proxy.map(|proxy| proxy.parse().expect("a proxy's URL")),

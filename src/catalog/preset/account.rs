@@ -151,7 +151,7 @@ impl Account {
             _ => None,
         };
         Ok(HttpOrigin {
-            base_url: base_url::normalise(url, self.preset.version, self.allow_http).map_err(AccountError::BaseUrl)?,
+            base_url: base_url::normalise(url, self.preset.version, self.allow_http).map_err(AccountError::BaseUrl)?.into(),
             credential,
             version: self.version,
             proxy: self.proxy,

@@ -3,22 +3,23 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
-    future::Future,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{Arc, PoisonError, RwLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header::HOST, uri::PathAndQuery};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::{
     body::ProviderBody,
     error, http2,
-    line::{Broken, Line},
+    line::{Broken, Head, Line},
     origin::{Key, Limits, Origin},
     tls,
 };
@@ -122,7 +123,10 @@ impl HttpClient {
                 *request.uri_mut() = Uri::from(path);
                 *request.version_mut() = Version::HTTP_11;
                 request.headers_mut().insert(HOST, origin.host.clone());
-                Box::pin(exchange(origin, request, connect))
+                match origin.checkout() {
+                    Some(line) => Reused::send(line, origin, request, connect),
+                    None => Box::pin(anew(origin, request, connect)),
+                }
             }
             HttpVersion::Http2 => {
                 *request.version_mut() = Version::HTTP_2;
@@ -135,7 +139,7 @@ impl HttpClient {
 /// Adds the credential, for the configured origin alone.
 fn authorize(request: &mut Request<Outgoing>, http: &HttpOrigin) -> Result<(), Fault> {
     if let Some((name, value)) = &http.credential {
-        let (to, home) = (request.uri(), &http.base_url);
+        let (to, home) = (request.uri(), http.base_url.uri());
         if to.scheme() != home.scheme() || to.authority() != home.authority() {
             return Err(error::unsendable("a request with a credential leaves its provider's origin"));
         }
@@ -146,26 +150,80 @@ fn authorize(request: &mut Request<Outgoing>, http: &HttpOrigin) -> Result<(), F
     Ok(())
 }
 
-/// Sends a request over HTTP/1.1 and waits for the head of its answer.
-async fn exchange(origin: Arc<Origin>, mut request: Request<Outgoing>, connect: Duration) -> Answer {
-    if let Some(mut line) = origin.checkout() {
-        let spare = request.body().is_replayable().then(|| Spare::of(&request));
-        match line.exchange(request).await {
-            Ok(response) => return answer(response, line, origin),
-            // The provider closed while the request was on its way: nobody's fault, and nobody answered it.
-            Err(Broken { unsent: Some(unsent), .. }) => request = unsent,
-            Err(Broken { error, heard, .. }) => match spare {
-                Some(spare) if !heard && !error.is_user() => request = spare.into_request(),
-                _ => return Err(error::of_exchange(error, Phase::BeforeHead)),
-            },
+pin_project! {
+    /// A request on its way over HTTP/1.1.
+    struct Sent<H> {
+        #[pin]
+        head: H,
+        // `None` once it is answered.
+        line: Option<Box<Line>>,
+        origin: Arc<Origin>,
+    }
+}
+
+impl<H: Head> Sent<H> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answer, Broken>> {
+        let this = self.project();
+        let Some(mut line) = this.line.take() else { return Poll::Pending };
+        match line.poll_head(this.head, cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map(|response| answer(response, line, this.origin.clone()))),
+            Poll::Pending => {
+                *this.line = Some(line);
+                Poll::Pending
+            }
         }
     }
-    // Boxed: it is rare, and every call's future would be as large.
-    let stream = Box::pin(origin.dial(connect)).await?;
+}
+
+pin_project! {
+    /// A request on a connection that rested before, and that its provider may have closed at this moment.
+    struct Reused<H> {
+        #[pin]
+        sent: Sent<H>,
+        spare: Option<Spare>,
+        connect: Duration,
+        // The second try.
+        again: Option<Exchange>,
+    }
+}
+
+impl Reused<()> {
+    fn send(mut line: Box<Line>, origin: Arc<Origin>, request: Request<Outgoing>, connect: Duration) -> Exchange {
+        let spare = request.body().is_replayable().then(|| Spare::of(&request));
+        let head = line.send(request);
+        Box::pin(Reused { sent: Sent { head, line: Some(line), origin }, spare, connect, again: None })
+    }
+}
+
+impl<H: Head> Future for Reused<H> {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut this = self.project();
+        if this.again.is_none() {
+            let Broken { error, unsent, heard } = match ready!(this.sent.as_mut().poll(cx)) {
+                Ok(answer) => return Poll::Ready(answer),
+                Err(broken) => broken,
+            };
+            // The provider closed while the request was on its way: nobody's fault, and nobody answered it.
+            let silent = !heard && !error.is_user();
+            let Some(request) = unsent.or_else(|| this.spare.take().filter(|_| silent).map(Spare::into_request)) else {
+                return Poll::Ready(Err(error::of_exchange(error, Phase::BeforeHead)));
+            };
+            *this.again = Some(Box::pin(anew(this.sent.origin.clone(), request, *this.connect)));
+        }
+        this.again.as_mut().map_or(Poll::Pending, |again| again.as_mut().poll(cx))
+    }
+}
+
+/// Sends a request on a new connection.
+async fn anew(origin: Arc<Origin>, request: Request<Outgoing>, connect: Duration) -> Answer {
+    let stream = origin.dial(connect).await?;
     let line = Line::new(stream).await.map_err(|error| error::of_exchange(error, Phase::BeforeSend))?;
     let mut line = Box::new(line);
-    match line.exchange(request).await {
-        Ok(response) => answer(response, line, origin),
+    let mut sent = pin!(Sent { head: line.send(request), line: Some(line), origin });
+    match poll_fn(|cx| sent.as_mut().poll(cx)).await {
+        Ok(answer) => answer,
         Err(Broken { error, unsent, .. }) => {
             let phase = if unsent.is_some() { Phase::BeforeSend } else { Phase::BeforeHead };
             Err(error::of_exchange(error, phase))
@@ -180,11 +238,11 @@ fn answer(response: Response<Incoming>, line: Box<Line>, origin: Arc<Origin>) ->
     Ok(response.map(|incoming| ProviderBody::http1(incoming, line, origin)))
 }
 
-/// What it takes to send a request again.
+/// What it takes to send a request again. Made for every call and hardly ever used: a list of headers is cheaper than a map.
 struct Spare {
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Outgoing,
 }
 
@@ -193,7 +251,7 @@ impl Spare {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
-            headers: request.headers().clone(),
+            headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             body: request.body().clone(),
         }
     }
@@ -202,7 +260,9 @@ impl Spare {
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
+        for (name, value) in self.headers {
+            request.headers_mut().append(name, value);
+        }
         request
     }
 }
