@@ -3,11 +3,8 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::Future,
     marker::PhantomData,
-    pin::Pin,
     sync::{Arc, atomic::AtomicBool},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -19,19 +16,19 @@ use tower_service::Service;
 
 use super::{
     body::{GatewayBody, InFlight},
+    dispatch::Dispatch,
     driver::{Chore, Driver},
-    service::{Gateway, GatewayRequest, Keyed, Shared, missing},
+    service::{Gateway, GatewayRequest, Keyed, Shared},
 };
 use crate::{
     api::{Api, Records},
     auth::{AuthLayer, CachedKeys},
     catalog::Catalogs,
-    fault::{Fault, FaultKind},
     meter::{Ledger, MeterLayer},
     normalize::NormalizeLayer,
     retry::{RetryLayer, RetryPolicy},
     route::RouteLayer,
-    stage::{Endpoint, GenerationId, Health, Outgoing, Read, Watchdog, fault_response},
+    stage::{Health, Outgoing, Watchdog},
     translate::TranslateLayer,
 };
 
@@ -179,26 +176,36 @@ impl GatewayBuilder<Ready, Ready> {
     {
         let Parts { catalogs, keys, ledger, records, normalize, meter, retry, translate, chores, drain } = self.parts;
         let (health, watchdog) = (Health::new(), Watchdog::new());
-        let api = Api { catalogs: catalogs.clone(), health: health.clone(), records };
+        let api = Arc::new(Api { catalogs: catalogs.clone(), health: health.clone(), records });
         let routed = ServiceBuilder::new()
             .layer(RouteLayer::new(catalogs))
             .layer(RetryLayer::new(retry).health(health))
             .layer(translate.watchdog(watchdog.clone()))
             .service(transport);
         // The one fork in the stack: with a meter or without.
-        let calls = match ledger {
-            Some(ledger) => erased(normalize.layer(meter(MeterLayer::new(ledger)).layer(routed))),
-            None => erased(normalize.layer(routed)),
-        };
-        let dispatch = Dispatch { api: api.clone(), calls };
-        let keyed = match keys {
-            Some(keys) => erased(AuthLayer::new(keys).layer(dispatch)),
-            None => erased(dispatch),
+        let keyed = match ledger {
+            Some(ledger) => keyed(keys, &api, normalize.layer(meter(MeterLayer::new(ledger)).layer(routed))),
+            None => keyed(keys, &api, normalize.layer(routed)),
         };
         let shared = Shared { api, in_flight: InFlight::default(), draining: AtomicBool::new(false), aborted: Arc::default(), watchdog };
         let gateway = Gateway { keyed, shared: Arc::new(shared) };
         let driver = Driver::new(gateway.clone(), chores, drain);
         (gateway, driver)
+    }
+}
+
+/// The way through auth, if there are keys.
+fn keyed<C, B>(keys: Option<CachedKeys>, api: &Arc<Api>, calls: C) -> Keyed
+where
+    C: Service<GatewayRequest, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    C::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let dispatch = Dispatch { api: api.clone(), calls };
+    match keys {
+        Some(keys) => erased(AuthLayer::new(keys).layer(dispatch)),
+        None => erased(dispatch),
     }
 }
 
@@ -212,52 +219,6 @@ where
 {
     use tower::ServiceExt;
     BoxCloneSyncService::new(service.map_response(|response: Response<B>| response.map(GatewayBody::new)))
-}
-
-/// Behind auth: what the endpoint asks for.
-#[derive(Clone)]
-struct Dispatch {
-    api: Api,
-    calls: Keyed,
-}
-
-impl Service<GatewayRequest> for Dispatch {
-    type Response = Response<GatewayBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // The normalising layer below is always ready.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: GatewayRequest) -> Self::Future {
-        let read = match Endpoint::at(request.method(), request.uri().path()) {
-            Ok(Endpoint::Call { .. }) => return self.calls.call(request),
-            Ok(Endpoint::Read(read)) => Ok(read),
-            Ok(Endpoint::Unbuilt) => Err(None),
-            Err(reason) => Err(Some(reason)),
-        };
-        let (mut parts, _) = request.into_parts();
-        match read {
-            Ok(read) => self.read(read, parts),
-            Err(reason) => {
-                let what = || format!("{} {}", parts.method, parts.uri.path());
-                let fault = reason.map_or_else(|| Fault::new(FaultKind::NotImplemented { what: what() }), |reason| missing(reason, &parts));
-                let id = GenerationId::of(&mut parts.extensions);
-                let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
-                let response = fault_response(dialect, &fault, &id).map(GatewayBody::from);
-                Box::pin(std::future::ready(Ok(response)))
-            }
-        }
-    }
-}
-
-impl Dispatch {
-    fn read(&self, read: Read, parts: http::request::Parts) -> <Self as Service<GatewayRequest>>::Future {
-        let api = self.api.clone();
-        Box::pin(async move { Ok(api.answer(read, parts).await.map(GatewayBody::from)) })
-    }
 }
 
 impl<A, L> fmt::Debug for GatewayBuilder<A, L> {

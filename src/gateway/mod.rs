@@ -26,6 +26,7 @@
 
 mod body;
 mod builder;
+mod dispatch;
 mod driver;
 mod layer;
 mod service;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use pin_project_lite::pin_project;
 use tokio::sync::{Notify, futures::OwnedNotified};
 use tower::{BoxError, util::BoxCloneSyncService};
 use tower_service::Service;
@@ -50,7 +51,7 @@ pub(super) type GatewayRequest = Request<UnsyncBoxBody<Bytes, BoxError>>;
 pub(super) type Keyed = BoxCloneSyncService<GatewayRequest, Response<GatewayBody>, Infallible>;
 
 pub(super) struct Shared {
-    pub(super) api: Api,
+    pub(super) api: Arc<Api>,
     pub(super) in_flight: InFlight,
     pub(super) draining: AtomicBool,
     /// Told to the calls that have no head yet, when a drain's deadline passes.
@@ -157,7 +158,7 @@ where
                 answer
             }
         };
-        let aborted = Box::pin(self.shared.aborted.clone().notified_owned());
+        let aborted = self.shared.aborted.clone().notified_owned();
         GatewayFuture { state: State::Running { answer, aborted, told }, running: Some(running) }
     }
 }
@@ -168,22 +169,29 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// The future of a [`Gateway`].
-#[must_use = "futures do nothing unless polled"]
-pub struct GatewayFuture {
-    // Dropped first: a call is settled before it stops to count.
-    state: State,
-    running: Option<super::body::Running>,
+pin_project! {
+    /// The future of a [`Gateway`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct GatewayFuture {
+        // Dropped first: a call is settled before it stops to count.
+        #[pin]
+        state: State,
+        running: Option<super::body::Running>,
+    }
 }
 
-enum State {
-    Ready(Option<Response<GatewayBody>>),
-    Running {
-        answer: Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>,
-        aborted: Pin<Box<OwnedNotified>>,
-        /// Who is told of a panic, and in whose words.
-        told: Told,
-    },
+pin_project! {
+    #[project = StateProj]
+    enum State {
+        Ready { response: Option<Response<GatewayBody>> },
+        Running {
+            answer: Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>,
+            #[pin]
+            aborted: OwnedNotified,
+            // Who is told of a panic, and in whose words.
+            told: Told,
+        },
+    }
 }
 
 type Told = (&'static dyn Dialect, GenerationId);
@@ -196,27 +204,28 @@ fn told_of(kind: FaultKind, (dialect, id): &Told) -> Response<GatewayBody> {
 
 impl GatewayFuture {
     fn ready(response: Response<GatewayBody>) -> Self {
-        Self { state: State::Ready(Some(response)), running: None }
+        Self { state: State::Ready { response: Some(response) }, running: None }
     }
 }
 
 impl Future for GatewayFuture {
     type Output = Result<Response<GatewayBody>, Infallible>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.state {
-            State::Ready(response) => response.take(),
-            State::Running { answer, aborted, told } => match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let response = match this.state.as_mut().project() {
+            StateProj::Ready { response } => response.take(),
+            StateProj::Running { answer, aborted, told } => match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
                 Ok(Poll::Ready(Ok(response))) => Some(response),
-                Ok(Poll::Pending) if aborted.as_mut().poll(cx).is_pending() => return Poll::Pending,
+                Ok(Poll::Pending) if aborted.poll(cx).is_pending() => return Poll::Pending,
                 Ok(Poll::Pending) => Some(told_of(FaultKind::Cancelled, told)),
                 Err(_) => Some(told_of(FaultKind::Internal, told)),
             },
         };
         let Some(response) = response else { return Poll::Pending };
         // What is done is not polled again, least of all after a panic.
-        self.state = State::Ready(None);
-        let running = self.running.take();
+        this.state.set(State::Ready { response: None });
+        let running = this.running.take();
         Poll::Ready(Ok(response.map(|body| match running {
             Some(running) => body.running(running),
             None => body,

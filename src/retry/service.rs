@@ -4,10 +4,11 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, ServiceExt};
 use tower_service::Service;
@@ -25,13 +26,13 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
-    policy: RetryPolicy,
+    policy: Arc<RetryPolicy>,
     health: Health,
 }
 
 impl<S> Retry<S> {
     pub(super) fn new(inner: S, policy: RetryPolicy, health: Health) -> Self {
-        Self { inner, policy, health }
+        Self { inner, policy: Arc::new(policy), health }
     }
 }
 
@@ -52,7 +53,7 @@ where
     }
 
     fn call(&mut self, request: Request<Routed>) -> ResponseFuture<ResBody> {
-        ResponseFuture(Box::pin(self.clone().walk(request)))
+        ResponseFuture(Box::pin(self.walk(request)))
     }
 }
 
@@ -61,74 +62,80 @@ where
     S: Service<Request<Attempt>, Response = Response<ResBody>> + Clone,
     S::Error: Into<BoxError>,
 {
-    async fn walk(self, request: Request<Routed>) -> Result<Response<ResBody>, Fault> {
-        let Self { inner, policy, health } = self;
+    /// Tries the targets of the plan. The future holds nothing twice: what an `async fn` takes, it moves once more.
+    fn walk(&self, request: Request<Routed>) -> impl Future<Output = Result<Response<ResBody>, Fault>> + use<S, ResBody> {
+        let Self { mut inner, policy, health } = self.clone();
         let deadline = deadline(policy.total);
         let (parts, Routed { call, plan }) = request.into_parts();
+        // An upload can be sent once.
         let once = call.payload().whole().is_none();
         let targets = if plan.fallbacks && !once { plan.targets.len() } else { plan.targets.len().min(1) };
         let mut parts = Some(parts);
         let mut walk = Walk::new(targets);
-        policy.deposit();
-        while let Some(target) = plan.targets.get(walk.target()) {
-            let provider = target.provider.name.as_str();
-            let admitted = match health.admit(target) {
-                // A target that is failing is tried at the budget's cost.
-                Ok(pass) if pass.is_probe() && !policy.withdraw() => Err(Closed::Breaker(PROBE_WAIT)),
-                admitted => admitted,
-            };
-            let pass = match admitted.map_err(|closed| walk.closed(provider, closed)) {
-                Ok(pass) => pass,
-                Err(Step::Try { .. }) => continue,
-                Err(Step::Stop) => break,
-            };
-            let number = walk.number();
-            let begun = by(deadline, call.tally().begin(call.facts(), target, number)).await;
-            let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
-            let tally = begun.map_err(|fault| fault.with_attempts(walk.attempts()))?.running(pass.running());
-            let last = once || walk.is_last(&policy);
-            let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
-            let attempt = Attempt { call: call.clone(), target: target.clone(), number, tally: tally.clone(), deadline: Some(deadline) };
-            let fault = match by(deadline, dispatch(inner.clone(), head, attempt)).await {
-                Some(Ok(response)) => {
-                    pass.succeed();
-                    return Ok(response);
-                }
-                Some(Err(fault)) => fault,
-                None => Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead),
-            };
-            tally.end(Outcome::Failed, Some(&fault));
-            drop(tally);
-            judge(pass, &fault);
-            match walk.failed(provider, fault, &policy, jitter()) {
-                Step::Stop => break,
-                _ if last => break,
-                Step::Try { repeat: false, .. } => {}
-                Step::Try { wait, .. } => {
-                    let in_time = wait < deadline.duration_since(Instant::now());
-                    if in_time && policy.withdraw() {
-                        if !wait.is_zero() {
-                            sleep(wait).await;
+        let late = || Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead);
+        async move {
+            policy.deposit();
+            while let Some(target) = plan.targets.get(walk.target()) {
+                let provider = target.provider.name.as_str();
+                let admitted = match health.admit(target) {
+                    // A target that is failing is tried at the budget's cost.
+                    Ok(pass) if pass.is_probe() && !policy.withdraw() => Err(Closed::Breaker(PROBE_WAIT)),
+                    admitted => admitted,
+                };
+                let pass = match admitted.map_err(|closed| walk.closed(provider, closed)) {
+                    Ok(pass) => pass,
+                    Err(Step::Try { .. }) => continue,
+                    Err(Step::Stop) => break,
+                };
+                let number = walk.number();
+                let begun = by(deadline, call.tally().begin(call.facts(), target, number)).await;
+                let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
+                let tally = begun.map_err(|fault| fault.with_attempts(walk.attempts()))?.running(pass.running());
+                let last = once || walk.is_last(&policy);
+                let sent = match by(deadline, inner.ready()).await {
+                    Some(Ok(ready)) => {
+                        let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
+                        let (call, target, tally) = (call.clone(), target.clone(), tally.clone());
+                        let attempt = Attempt { call, target, number, tally, deadline: Some(deadline) };
+                        Ok(ready.call(Request::from_parts(head, attempt)))
+                    }
+                    Some(Err(error)) => Err(Fault::from(error.into())),
+                    None => Err(late()),
+                };
+                let fault = match sent {
+                    Ok(answer) => match by(deadline, answer).await {
+                        Some(Ok(response)) => {
+                            pass.succeed();
+                            return Ok(response);
                         }
-                    } else if walk.next() == Step::Stop {
-                        // A repeat that cannot be had; another target's first attempt costs nothing.
-                        break;
+                        Some(Err(error)) => Fault::from(error.into()),
+                        None => late(),
+                    },
+                    Err(fault) => fault,
+                };
+                tally.end(Outcome::Failed, Some(&fault));
+                drop(tally);
+                judge(pass, &fault);
+                match walk.failed(provider, fault, &policy, jitter()) {
+                    Step::Stop => break,
+                    _ if last => break,
+                    Step::Try { repeat: false, .. } => {}
+                    Step::Try { wait, .. } => {
+                        let in_time = wait < deadline.duration_since(Instant::now());
+                        if in_time && policy.withdraw() {
+                            if !wait.is_zero() {
+                                sleep(wait).await;
+                            }
+                        } else if walk.next() == Step::Stop {
+                            // A repeat that cannot be had; another target's first attempt costs nothing.
+                            break;
+                        }
                     }
                 }
             }
+            Err(walk.verdict())
         }
-        Err(walk.verdict())
     }
-}
-
-/// One attempt.
-async fn dispatch<S, ResBody>(mut inner: S, head: Parts, attempt: Attempt) -> Result<Response<ResBody>, Fault>
-where
-    S: Service<Request<Attempt>, Response = Response<ResBody>>,
-    S::Error: Into<BoxError>,
-{
-    let ready = inner.ready().await.map_err(|error| Fault::from(error.into()))?;
-    ready.call(Request::from_parts(head, attempt)).await.map_err(|error| Fault::from(error.into()))
 }
 
 /// Tells the target's health what the fault says of it.

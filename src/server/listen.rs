@@ -105,9 +105,10 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = accept(&self.listener, &room) => accepted,
             };
-            let connection = connection::serve(stream, service.clone(), self.limits, order.clone());
+            let (service, limits, order) = (service.clone(), self.limits, order.clone());
             tokio::spawn(async move {
-                connection.await;
+                // Made in here: a future that is moved in would take its room twice.
+                connection::serve(stream, service, limits, order).await;
                 drop(permit);
             });
         }

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -85,23 +85,23 @@ where
 /// Whether every server on the way here read the request as we do: hyper takes any number of hosts, and codings that
 /// nobody undoes. Lengths that contradict each other it refuses itself, and it closes behind a length beside a coding.
 fn is_plain<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    let hosts = values(headers, header::HOST);
+    let (mut hosts, mut codings, mut chunked) = (0, 0, true);
+    for (name, value) in request.headers() {
+        if *name == header::HOST {
+            hosts += 1;
+        } else if *name == header::TRANSFER_ENCODING {
+            codings += 1;
+            chunked &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        }
+    }
     let host = match request.version() {
         // What it calls a host it calls an authority, and it frames bodies itself.
         Version::HTTP_2 => return true,
         Version::HTTP_11 => hosts == 1,
         _ => hosts <= 1,
     };
-    let coded = headers
-        .get(header::TRANSFER_ENCODING)
-        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked") && values(headers, header::TRANSFER_ENCODING) == 1);
     // A tunnel is none of ours, and what follows the request for one is no request.
-    host && coded && request.method() != Method::CONNECT
-}
-
-fn values(headers: &HeaderMap, name: header::HeaderName) -> usize {
-    headers.get_all(name).iter().count()
+    host && chunked && codings <= 1 && request.method() != Method::CONNECT
 }
 
 pin_project! {

@@ -30,6 +30,7 @@
 //! # let _ = layer;
 //! ```
 
+mod exchange;
 mod head;
 mod layer;
 mod notes;

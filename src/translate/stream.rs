@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout};
 use tower::BoxError;
 
 use super::{
+    exchange::{in_band, protocol, told},
     layer::Config,
     notes::AnswerNotes,
-    service::{in_band, protocol, told},
     whole::broken,
 };
 use crate::{

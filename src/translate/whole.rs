@@ -2,9 +2,8 @@
 
 use std::{
     fmt,
-    future::poll_fn,
-    pin::{Pin, pin},
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,48 +14,80 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use super::{StreamBody, service::protocol};
+use super::{StreamBody, exchange::protocol};
 use crate::{
     dialect::{StreamError, StreamErrorKind},
     fault::{Failure, Fault, FaultKind, Phase, Timeout},
-    stage::{by, deadline},
+    stage::{Alarm, deadline},
 };
 
-/// Reads `body` up to `limit`, until `total` and never silent for `idle`: what came, and how it ended.
-pub(super) async fn collect<B>(body: B, limit: usize, total: Instant, idle: Duration) -> (Bytes, Result<(), Fault>)
+pin_project! {
+    /// Reads a body to its end: its bytes, or those so far and why there are no more.
+    ///
+    /// It may be silent for `idle` and take until `total`. One piece is not copied.
+    pub(super) struct Collect<B> {
+        #[pin]
+        body: B,
+        first: Bytes,
+        rest: BytesMut,
+        limit: usize,
+        total: Instant,
+        idle: Duration,
+        // Since it is waited for: until when.
+        silent: Option<Instant>,
+        alarm: Alarm,
+    }
+}
+
+impl<B> Collect<B> {
+    pub(super) fn new(body: B, limit: usize, total: Instant, idle: Duration) -> Self {
+        Self { body, first: Bytes::new(), rest: BytesMut::new(), limit, total, idle, silent: None, alarm: Alarm::default() }
+    }
+}
+
+impl<B> Future for Collect<B>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let mut body = pin!(body);
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    let expected = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(limit);
-    let read = async {
-        loop {
-            let silent = deadline(idle);
-            let late = || Fault::new(FaultKind::Timeout(if silent < total { Timeout::Idle } else { Timeout::Total }));
-            let next = by(silent.min(total), poll_fn(|cx| body.as_mut().poll_frame(cx)));
-            let Some(frame) = next.await.ok_or_else(late)? else { break };
-            let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
-            if first.len() + rest.len() + data.len() > limit {
-                let message = format!("the answer is larger than {limit} bytes");
-                return Err(protocol(StreamError { kind: StreamErrorKind::TooLarge, message }));
+    type Output = (Bytes, Result<(), Fault>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let end = loop {
+            let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
+                let silent = *this.silent.get_or_insert_with(|| {
+                    let silent = deadline(*this.idle);
+                    this.alarm.set(silent.min(*this.total));
+                    silent
+                });
+                ready!(this.alarm.poll(cx));
+                break Err(Fault::new(FaultKind::Timeout(if silent < *this.total { Timeout::Idle } else { Timeout::Total })));
+            };
+            *this.silent = None;
+            let data = match frame {
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => break Err(broken(error.into())),
+                None => break Ok(()),
+            };
+            if this.first.len() + this.rest.len() + data.len() > *this.limit {
+                let message = format!("the answer is larger than {} bytes", this.limit);
+                break Err(protocol(StreamError { kind: StreamErrorKind::TooLarge, message }));
             }
-            if first.is_empty() && rest.is_empty() {
-                first = data;
-            } else {
-                if rest.is_empty() {
-                    rest.reserve(expected.max(first.len() + data.len()));
-                    rest.extend_from_slice(&std::mem::take(&mut first));
-                }
-                rest.extend_from_slice(&data);
+            if this.first.is_empty() && this.rest.is_empty() {
+                *this.first = data;
+                continue;
             }
-        }
-        Ok(())
-    };
-    let end = read.await;
-    (if rest.is_empty() { first } else { rest.freeze() }, end)
+            if this.rest.is_empty() {
+                let left = this.body.size_hint().exact().and_then(|left| usize::try_from(left).ok()).unwrap_or(0);
+                this.rest.reserve((this.first.len() + data.len()).saturating_add(left).min(*this.limit));
+                this.rest.extend_from_slice(&std::mem::take(this.first));
+            }
+            this.rest.extend_from_slice(&data);
+        };
+        let whole = if this.rest.is_empty() { std::mem::take(this.first) } else { std::mem::take(this.rest).freeze() };
+        Poll::Ready((whole, end))
+    }
 }
 
 /// An error from the provider's side: the connection broke, unless it is one of ours.

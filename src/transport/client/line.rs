@@ -1,15 +1,18 @@
 //! One HTTP/1.1 connection, driven by whoever uses it.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    task::{Context, Poll},
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
 use hyper_util::rt::TokioIo;
 
 use super::{
@@ -26,6 +29,11 @@ pub(super) struct Line {
     pulse: Pulse,
     heard: Heard,
 }
+
+/// The head of an answer, to come.
+pub(super) trait Head: Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> + Send + 'static {}
+
+impl<F> Head for F where F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> + Send + 'static {}
 
 /// An exchange that gave no answer.
 pub(super) struct Broken {
@@ -49,26 +57,24 @@ impl Line {
         Ok(Self { sender, connection: Some(connection), pulse: Pulse::new(), heard })
     }
 
-    /// Sends a request and waits for the head of the answer.
-    pub(super) fn exchange(&mut self, request: Request<Outgoing>) -> impl Future<Output = Result<Response<Incoming>, Broken>> {
+    /// Sends a request, and gives the head of its answer: [`poll_head`](Self::poll_head) waits for that.
+    pub(super) fn send(&mut self, request: Request<Outgoing>) -> impl Head + use<> {
         self.heard.forget();
-        // Outside the future, which would be larger by the request.
-        let answer = self.sender.try_send_request(request);
-        async move {
-            let mut answer = pin!(answer);
-            let (pulse, connection) = (&self.pulse, &mut self.connection);
-            let outcome = poll_fn(|cx| {
-                pulse.drive(cx, |cx| {
-                    // A connection that ends drops its end of the answer, which is ready then, with an error.
-                    poll_connection(connection, cx);
-                    answer.as_mut().poll(cx)
-                })
-            });
-            outcome.await.map_err(|mut broken| {
-                let unsent = broken.take_message();
-                Broken { error: broken.into_error(), unsent, heard: self.heard.is_set() }
-            })
-        }
+        self.sender.try_send_request(request)
+    }
+
+    /// Waits for the head of the answer.
+    pub(super) fn poll_head(&mut self, mut head: Pin<&mut impl Head>, cx: &mut Context<'_>) -> Poll<Result<Response<Incoming>, Broken>> {
+        let (pulse, connection) = (&self.pulse, &mut self.connection);
+        let outcome = ready!(pulse.drive(cx, |cx| {
+            // A connection that ends drops its end of the answer, which is ready then, with an error.
+            poll_connection(connection, cx);
+            head.as_mut().poll(cx)
+        }));
+        Poll::Ready(outcome.map_err(|mut broken| {
+            let unsent = broken.take_message();
+            Broken { error: broken.into_error(), unsent, heard: self.heard.is_set() }
+        }))
     }
 
     /// Polls the answer's body, and the connection for what the body waits for.

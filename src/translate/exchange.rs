@@ -1,0 +1,220 @@
+//! What comes of a request that is out.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
+use http_body::Body;
+use tokio::time::Instant;
+use tower::BoxError;
+
+use super::{
+    TranslatedBody, head,
+    layer::Config,
+    notes::AnswerNotes,
+    stream::StreamBody,
+    whole::{self, Collect},
+};
+use crate::{
+    dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
+    fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
+    stage::{CallFacts, Tally, deadline},
+};
+
+/// A request that is out, and what its answer needs.
+pub(super) struct Exchange {
+    pub(super) call: Arc<CallFacts>,
+    pub(super) tally: Tally,
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) pipe: Box<dyn Pipe>,
+    pub(super) notes: Arc<AnswerNotes>,
+    pub(super) losses: Losses,
+    pub(super) config: Arc<Config>,
+    /// When all of it has to be there.
+    pub(super) total: Instant,
+}
+
+pub(super) type Answer<B> = Result<Response<TranslatedBody<B>>, Fault>;
+
+/// What comes after a head.
+#[expect(clippy::large_enum_variant, reason = "moved into the future at once, where the larger one is the rule")]
+pub(super) enum Next<B> {
+    /// A whole answer, and the media type it says it has.
+    Whole(Collect<B>, Option<HeaderValue>, Exchange),
+    /// A stream, or an error.
+    Other(Pin<Box<dyn Future<Output = Answer<B>> + Send>>),
+}
+
+impl Exchange {
+    /// Until when the head is waited for, if whoever sent the attempt does not give up before, at `until`.
+    pub(super) fn patience(&self, until: Option<Instant>) -> Option<Instant> {
+        let head = match self.late() {
+            Timeout::FirstByte => deadline(self.notes.target.timeouts.first_byte),
+            _ => self.total,
+        };
+        Some(head).filter(|head| until.is_none_or(|until| until > *head))
+    }
+
+    /// What a head that is not there in time is called. A whole answer's comes when all of it is thought out.
+    fn late(&self) -> Timeout {
+        let timeouts = &self.notes.target.timeouts;
+        if self.call.stream && timeouts.first_byte < timeouts.total { Timeout::FirstByte } else { Timeout::Total }
+    }
+
+    /// Reads the head of the answer, if it was there in time.
+    pub(super) fn head<B, E>(self, head: Option<Result<Response<B>, E>>) -> Result<Next<B>, Fault>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+        E: Into<BoxError>,
+    {
+        let response = head.ok_or_else(|| Fault::new(FaultKind::Timeout(self.late())).at(Phase::BeforeHead))?;
+        let (parts, body) = response.map_err(|error| whole::broken(error.into()))?.into_parts();
+        self.notes.tally.head(parts.status.as_u16());
+        if !parts.status.is_success() {
+            let (dialect, total) = (self.dialect, self.total);
+            return Ok(Next::Other(Box::pin(async move { Err(refusal(dialect, &parts, body, total).await) })));
+        }
+        if is_packed(&parts.headers) {
+            // That was not asked for.
+            return Err(foreign("a content encoding"));
+        }
+        let media_type = parts.headers.get(header::CONTENT_TYPE);
+        let streamed = media_type.is_some_and(is_event_stream);
+        match (self.call.stream, streamed) {
+            (false, false) => {
+                let collect = Collect::new(body, self.config.max_answer, self.total, self.notes.target.timeouts.idle);
+                Ok(Next::Whole(collect, media_type.cloned(), self))
+            }
+            (true, true) => Ok(Next::Other(Box::pin(self.stream(body)))),
+            // An error object where a stream was asked for is an error; anything else is not what was asked for.
+            (true, false) => Ok(Next::Other(Box::pin(async move { Err(self.no_stream(parts, body).await) }))),
+            (false, true) => Err(foreign("a stream that was not asked for")),
+        }
+    }
+
+    /// A whole answer, that came as `body` and ended like this.
+    pub(super) fn whole<B>(mut self, body: &Bytes, end: Result<(), Fault>, media_type: Option<&HeaderValue>) -> Answer<B> {
+        end.map_err(|fault| fault.at(Phase::BeforeCommit))?;
+        let _ = self.notes.committed.set(std::time::Instant::now());
+        let mut seen = Seen::default();
+        let slices = match self.pipe.whole(body, &mut seen) {
+            Ok(slices) => slices,
+            Err(error) => {
+                let provider = &self.notes.target.provider.name;
+                tracing::warn!(%provider, %error, ?media_type, "answer is not the provider's dialect");
+                return Err(protocol(error));
+            }
+        };
+        if let Some(error) = seen.error.clone() {
+            self.notes.tally.seen(&seen);
+            return Err(in_band(error).at(Phase::BeforeCommit));
+        }
+        self.tally.lost(self.losses.clone());
+        self.tally.lost(self.pipe.losses().clone());
+        let mut headers = HeaderMap::with_capacity(head::ROOM);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let cost = seen.usage.map(|usage| self.notes.tally.cost(&usage).total());
+        head::annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], cost, &mut headers);
+        self.notes.tally.complete(seen);
+        let mut response = Response::new(TranslatedBody::whole(slices));
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    /// Something whole where a stream was asked for.
+    async fn no_stream<B>(mut self, parts: response::Parts, body: B) -> Fault
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let (body, _) = few(body, self.total).await;
+        let mut seen = Seen::default();
+        let read = self.pipe.whole(&body, &mut seen);
+        match (read, seen.error.take()) {
+            // What kind of error it is, its object says: the status does not.
+            (Ok(_), Some(error)) => in_band(error).at(Phase::BeforeCommit),
+            _ => self.dialect.decode_fault(StatusCode::BAD_GATEWAY, &parts.headers, &body).at(Phase::BeforeCommit),
+        }
+    }
+
+    /// A streamed answer: resolves at the commit point.
+    async fn stream<B>(mut self, body: B) -> Answer<B>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let losses = std::mem::take(&mut self.losses);
+        let stream = StreamBody::new(body, self.pipe, self.notes.clone(), self.tally.clone(), self.total, &self.config);
+        stream.committed(self.config.hold).await?;
+        self.tally.lost(losses.clone());
+        let (model, answer_losses) = stream.so_far();
+        let mut headers = HeaderMap::with_capacity(head::ROOM);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(head::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        head::annotate(&self.notes, model.as_deref(), [&losses, &answer_losses], None, &mut headers);
+        let mut response = Response::new(TranslatedBody::stream(stream));
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+}
+
+/// What the provider's error answer means.
+async fn refusal<B>(dialect: &'static dyn Dialect, parts: &response::Parts, body: B, total: Instant) -> Fault
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if parts.status.is_redirection() {
+        // Never followed: it may lead anywhere.
+        return foreign("a redirection");
+    }
+    // What came of it is what can be told; what is packed has no words.
+    let (body, _) = match is_packed(&parts.headers) {
+        true => (Bytes::new(), Ok(())),
+        false => few(body, total).await,
+    };
+    dialect.decode_fault(parts.status, &parts.headers, &body).at(Phase::BeforeCommit)
+}
+
+/// As much of an error answer as is read, for as long as it is waited for.
+fn few<B>(body: B, total: Instant) -> Collect<B> {
+    Collect::new(body, LONGEST_REFUSAL, total.min(deadline(PATIENCE)), PATIENCE)
+}
+
+/// How much of an error answer is read, in bytes, and how long it is waited for.
+const LONGEST_REFUSAL: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn foreign(what: &str) -> Fault {
+    protocol(StreamError::malformed(format!("the provider sent {what}")))
+}
+
+fn is_packed(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn is_event_stream(media_type: &HeaderValue) -> bool {
+    let essence = media_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+/// The provider's answer is not its dialect.
+pub(super) fn protocol(error: StreamError) -> Fault {
+    Fault::new(FaultKind::Upstream(Failure::Protocol)).at(Phase::BeforeCommit).with_source(error)
+}
+
+/// An error inside a 200.
+pub(super) fn in_band(error: UpstreamError) -> Fault {
+    let status = error.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
+    Fault::new(upstream::kind_of(status)).with_upstream(error)
+}
+
+/// How a stream that ended cleanly was told.
+pub(super) fn told(end: End) -> Result<(), Fault> {
+    match end {
+        End::Complete => Ok(()),
+        End::Truncated => Err(Fault::new(FaultKind::Truncated)),
+    }
+}
