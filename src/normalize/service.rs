@@ -61,14 +61,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<ResBody> {
+        let started = Instant::now();
         let (inner, config) = (self.inner.clone(), self.config.clone());
+        let (mut parts, body) = request.into_parts();
+        let id = GenerationId::of(&mut parts.extensions);
+        let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
         ResponseFuture(Box::pin(async move {
-            let started = Instant::now();
-            let (mut parts, body) = request.into_parts();
-            let id = GenerationId::of(&mut parts.extensions);
-            let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
-            let answer = match normalize(&parts, body, &config, id.clone(), started).await {
-                Ok(call) => forward(inner, Request::from_parts(parts, call)).await,
+            let answer = match normalize(&parts, body, &config, &id, started).await {
+                Ok(call) => inner.oneshot(Request::from_parts(parts, call)).await.map_err(|error| Fault::from(error.into())),
                 Err(fault) => Err(fault),
             };
             match answer {
@@ -84,19 +84,8 @@ where
     }
 }
 
-/// Calls the inner service once it is ready.
-async fn forward<S, ResBody>(inner: S, request: Request<Call>) -> Result<Response<ResBody>, Fault>
-where
-    S: Service<Request<Call>, Response = Response<ResBody>>,
-    S::Error: Into<BoxError>,
-{
-    let mut inner = inner;
-    let ready = inner.ready().await.map_err(|error| Fault::from(error.into()))?;
-    ready.call(request).await.map_err(|error| Fault::from(error.into()))
-}
-
 /// Makes the call.
-async fn normalize<B>(parts: &Parts, body: B, config: &Config, id: GenerationId, started: Instant) -> Result<Call, Fault>
+async fn normalize<B>(parts: &Parts, body: B, config: &Config, id: &GenerationId, started: Instant) -> Result<Call, Fault>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -109,7 +98,7 @@ where
     };
     takes(&parts.headers)?;
     let body = read::whole(body, &parts.headers, config).await?;
-    control::read(body, Asked { operation, dialect, id, started }, &parts.headers, config.members)
+    control::read(body, Asked { operation, dialect, id: id.clone(), started }, &parts.headers, config.members)
 }
 
 /// Method and path, for a message.
