@@ -13,7 +13,7 @@ pub(super) struct Tagger(Option<SipHasher24>);
 
 /// What stands for a secret in this process.
 #[derive(Clone, Copy)]
-pub(super) struct Tag([u8; 16]);
+pub(super) struct Tag(u128);
 
 impl Tagger {
     /// Tags under a new key. Where the system has no randomness there are no tags, and each use costs an HMAC.
@@ -25,7 +25,7 @@ impl Tagger {
 
     /// The tag of `secret`.
     pub(super) fn tag(&self, secret: &str) -> Option<Tag> {
-        self.0.as_ref().map(|hasher| Tag(hasher.hash(secret.as_bytes()).as_bytes()))
+        self.0.as_ref().map(|hasher| Tag(hasher.hash(secret.as_bytes()).as_u128()))
     }
 }
 

@@ -241,7 +241,7 @@ fn took(entry: &AttemptEntry, now: Instant) -> Duration {
 }
 
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000).saturating_add(duration.subsec_millis().into())
 }
 
 /// To two decimal places; nothing for what took no measurable time.

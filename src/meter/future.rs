@@ -2,7 +2,6 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -12,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::BoxError;
 
-use super::{MeteredBody, fold::Cause, layer::Options, recorder::Recorder};
+use super::{MeteredBody, fold::Cause, layer::Drain, recorder::Recorder};
 use crate::fault::{Fault, FaultKind};
 
 pin_project! {
@@ -23,17 +22,17 @@ pin_project! {
         // Why there is no inner future: it panicked while it was made.
         failed: Option<Fault>,
         recorder: Option<Recorder>,
-        options: Arc<Options>,
+        drain: Option<Drain>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: Result<F, Fault>, recorder: Recorder, options: Arc<Options>) -> Self {
+    pub(super) fn new(inner: Result<F, Fault>, recorder: Recorder, drain: Option<Drain>) -> Self {
         let (inner, failed) = match inner {
             Ok(inner) => (Some(inner), None),
             Err(fault) => (None, Some(fault)),
         };
-        Self { inner, failed, recorder: Some(recorder), options }
+        Self { inner, failed, recorder: Some(recorder), drain }
     }
 }
 
@@ -63,7 +62,7 @@ where
         Poll::Ready(match answer {
             Ok(response) => {
                 recorder.head(response.status(), response.headers());
-                Ok(response.map(|body| MeteredBody::new(body, recorder, this.options.drain)))
+                Ok(response.map(|body| MeteredBody::new(body, recorder, *this.drain)))
             }
             Err(fault) => {
                 recorder.finish(Cause::Fault(&fault));

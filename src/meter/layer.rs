@@ -11,13 +11,13 @@ use crate::{catalog::Price, dialect::Seen, stage::CallFacts};
 /// Keeps a record of each call: see the [module](super).
 #[derive(Clone)]
 pub struct MeterLayer {
-    ledger: Arc<dyn Ledger>,
     options: Arc<Options>,
 }
 
-/// How a meter works.
-#[derive(Clone, Default)]
+/// Whom a meter works for, and how. One piece, since each call holds it.
+#[derive(Clone)]
 pub(super) struct Options {
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) drain: Option<Drain>,
     prices: Option<Arc<PriceList>>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Drain {
 impl MeterLayer {
     /// Gives each call's record to `ledger`.
     pub fn new(ledger: impl Ledger) -> Self {
-        Self { ledger: Arc::new(ledger), options: Arc::default() }
+        Self { options: Arc::new(Options { ledger: Arc::new(ledger), drain: None, prices: None }) }
     }
 
     /// When a caller leaves in the middle of an answer, reads it on for at most `bytes` and `time`, so that the record
@@ -69,7 +69,7 @@ impl<S> Layer<S> for MeterLayer {
     type Service = Meter<S>;
 
     fn layer(&self, inner: S) -> Meter<S> {
-        Meter::new(inner, self.ledger.clone(), self.options.clone())
+        Meter::new(inner, self.options.clone())
     }
 }
 

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, StatusCode};
 
 use super::{
-    Intended, Ledger, estimate,
+    Intended, estimate,
     fold::{Books, Cause},
+    layer::Options,
     observer::Observer,
 };
 use crate::{
@@ -31,7 +32,7 @@ pub(super) struct Recorder {
 /// A call's books; shared with the tally, which asks here before each attempt, and whose watchdog may close the books of
 /// an answer that nobody polls.
 struct Account {
-    ledger: Arc<dyn Ledger>,
+    options: Arc<Options>,
     call: Arc<CallFacts>,
     principal: Principal,
     prompt_tokens: u64,
@@ -47,10 +48,11 @@ struct Owed {
 
 impl Recorder {
     /// Opens the books of `call`, and gives the call that reports to them.
-    pub(super) fn open(ledger: Arc<dyn Ledger>, call: Call, extensions: &Extensions, observer: Option<Observer>) -> (Self, Call) {
+    pub(super) fn open(options: Arc<Options>, call: Call, extensions: &Extensions) -> (Self, Call) {
+        let observer = options.observer();
         let observes = observer.is_some();
         let account = Arc::new(Account {
-            ledger,
+            options,
             call: call.facts().clone(),
             principal: extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous),
             prompt_tokens: estimate::prompt_tokens(call.payload()),
@@ -116,7 +118,7 @@ impl Account {
         let (attempts, losses) = tally.take();
         let (call, principal, prompt_tokens) = (&*self.call, &self.principal, self.prompt_tokens);
         let books = Books { call, principal, prompt_tokens, status, attempts, losses, observed, ended: Instant::now(), cause };
-        self.ledger.settle(books.fold());
+        self.options.ledger.settle(books.fold());
     }
 
     fn owed(&self) -> MutexGuard<'_, Option<Owed>> {
@@ -128,7 +130,7 @@ impl Begin for Arc<Account> {
     fn begin<'a>(&'a self, intent: Intent<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
         let estimate = estimate::usage(intent.call, self.prompt_tokens, &Seen::default());
         let intended = Intended { intent, principal: &self.principal, estimate };
-        let admitted = catch_unwind(AssertUnwindSafe(|| self.ledger.intend(&intended)));
+        let admitted = catch_unwind(AssertUnwindSafe(|| self.options.ledger.intend(&intended)));
         Box::pin(std::future::ready(admitted.unwrap_or_else(|_| Err(Fault::new(FaultKind::LedgerUnavailable)))))
     }
 

@@ -10,20 +10,19 @@ use http_body::Body;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{Ledger, MeteredBody, ResponseFuture, future, layer::Options, recorder::Recorder};
+use super::{MeteredBody, ResponseFuture, future, layer::Options, recorder::Recorder};
 use crate::{fault::Fault, stage::Call};
 
 /// Meters each call: see [`MeterLayer`](super::MeterLayer).
 #[derive(Clone)]
 pub struct Meter<S> {
     inner: S,
-    ledger: Arc<dyn Ledger>,
     options: Arc<Options>,
 }
 
 impl<S> Meter<S> {
-    pub(super) fn new(inner: S, ledger: Arc<dyn Ledger>, options: Arc<Options>) -> Self {
-        Self { inner, ledger, options }
+    pub(super) fn new(inner: S, options: Arc<Options>) -> Self {
+        Self { inner, options }
     }
 }
 
@@ -44,10 +43,10 @@ where
 
     fn call(&mut self, request: Request<Call>) -> Self::Future {
         let (parts, call) = request.into_parts();
-        let (recorder, call) = Recorder::open(self.ledger.clone(), call, &parts.extensions, self.options.observer());
+        let (recorder, call) = Recorder::open(self.options.clone(), call, &parts.extensions);
         let request = Request::from_parts(parts, call);
         let inner = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
-        ResponseFuture::new(inner.map_err(|_| future::panicked()), recorder, self.options.clone())
+        ResponseFuture::new(inner.map_err(|_| future::panicked()), recorder, self.options.drain)
     }
 }
 

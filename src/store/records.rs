@@ -129,5 +129,6 @@ pub(super) fn millis(time: SystemTime) -> u64 {
     // 9999-12-30T22:00:00Z, which is in the year 9999 wherever it is read.
     const LAST: u64 = 253_402_207_200_000;
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).ok().filter(|millis| *millis <= LAST).unwrap_or(0)
+    let millis = since.as_secs().saturating_mul(1_000).saturating_add(since.subsec_millis().into());
+    if millis <= LAST { millis } else { 0 }
 }
