@@ -1,6 +1,6 @@
 //! By what a secret that opened its key is known again.
 
-use siphasher::sip128::SipHasher24;
+use siphasher::sip128::{Hash128, SipHasher24};
 use subtle::{Choice, ConstantTimeEq};
 
 /// Tags secrets, so that a hot key costs no HMAC.
@@ -13,7 +13,7 @@ pub(super) struct Tagger(Option<SipHasher24>);
 
 /// What stands for a secret in this process.
 #[derive(Clone, Copy)]
-pub(super) struct Tag(u128);
+pub(super) struct Tag([u64; 2]);
 
 impl Tagger {
     /// Tags under a new key. Where the system has no randomness there are no tags, and each use costs an HMAC.
@@ -25,7 +25,8 @@ impl Tagger {
 
     /// The tag of `secret`.
     pub(super) fn tag(&self, secret: &str) -> Option<Tag> {
-        self.0.as_ref().map(|hasher| Tag(hasher.hash(secret.as_bytes()).as_u128()))
+        let Hash128 { h1, h2 } = self.0.as_ref()?.hash(secret.as_bytes());
+        Some(Tag([h1, h2]))
     }
 }
 
