@@ -54,8 +54,8 @@ impl Picodollars {
         if part > 0 {
             // The dollar in front keeps the zeros behind the point, which takes its place.
             let mut buffer = itoa::Buffer::new();
-            let mut digits = [b'.'; PLACES + 1];
-            digits.iter_mut().zip(buffer.format(part + USD as u64).bytes()).skip(1).for_each(|(digit, said)| *digit = said);
+            let mut digits = buffer.format(part + USD as u64).as_bytes().first_chunk().copied().unwrap_or([b'0'; PLACES + 1]);
+            digits[0] = b'.';
             let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or_default();
             out.extend_from_slice(digits.get(..=last).unwrap_or_default());
         }

@@ -105,7 +105,7 @@ impl Pipe for Crossing {
         }
         seen.ended = true;
         // A little more than came: the dialects' own words differ less than our additions are long.
-        let mut out = BytesMut::with_capacity(body.len() + 512);
+        let mut out = BytesMut::with_capacity(body.len() + 1024);
         self.to.encode_answer(&fold.finish(), &self.stamp, &self.options, &mut out, &mut self.losses);
         Ok(smallvec![out.freeze()])
     }

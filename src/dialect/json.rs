@@ -28,6 +28,7 @@ impl<'b> Object<'b> {
     }
 
     /// Writes a member's name and gives the buffer for its value. The name must need no escapes.
+    #[inline]
     pub fn key(&mut self, name: &str) -> &mut BytesMut {
         self.out.reserve(name.len() + 4);
         if !std::mem::take(&mut self.first) {
@@ -40,18 +41,21 @@ impl<'b> Object<'b> {
     }
 
     /// A member that is a string.
+    #[inline]
     pub fn str(&mut self, name: &str, value: &str) -> &mut Self {
         string(self.key(name), value);
         self
     }
 
     /// A member whose value is JSON text already.
+    #[inline]
     pub fn raw(&mut self, name: &str, value: &str) -> &mut Self {
         self.key(name).put_slice(value.as_bytes());
         self
     }
 
     /// A member that is a number.
+    #[inline]
     pub fn number(&mut self, name: &str, value: u64) -> &mut Self {
         number(self.key(name), value);
         self

@@ -55,6 +55,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
 pub struct Number<'a>(&'a str);
 
 impl<'a> Number<'a> {
+    /// Takes a value's JSON text, if it is a number.
+    pub fn read(text: &'a str) -> Option<Self> {
+        matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')).then_some(Self(text))
+    }
+
     /// The number's JSON text.
     pub fn text(self) -> &'a str {
         self.0
@@ -77,10 +82,7 @@ impl<'a> Number<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for Number<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Raw::<'de>::deserialize(deserializer)?.get();
-        match text.as_bytes().first() {
-            Some(b'-' | b'0'..=b'9') => Ok(Self(text)),
-            _ => Err(de::Error::invalid_type(de::Unexpected::Other("something else"), &"a number")),
-        }
+        Self::read(text).ok_or_else(|| de::Error::invalid_type(de::Unexpected::Other("something else"), &"a number"))
     }
 }
 

@@ -4,11 +4,11 @@
 //! cumulative counts twice, at its start and its end; a zero takes nothing back, since some servers tell the input at the
 //! one place only.
 
-use super::reply;
 use crate::dialect::{
     Usage,
     json::Object,
-    wire::{self, Number},
+    scan::{Members, Name, Walk, by_name},
+    wire::{self, Number, Str},
 };
 
 /// The counts told so far.
@@ -27,18 +27,70 @@ pub struct Counts {
 impl Counts {
     /// Takes a `usage` object: sets, never adds. Gives what is known now, and the service tier if it was named; `None` for
     /// something that is no such object.
-    pub fn tell<'a>(&mut self, usage: &'a str) -> Option<(Usage, Option<wire::Str<'a>>)> {
-        let told: reply::Usage<'a> = wire::read(usage).ok()?;
-        let cache_creation = told.cache_creation.unwrap_or_default();
-        set(&mut self.input, told.input_tokens);
-        set(&mut self.cache_read, told.cache_read_input_tokens);
-        set(&mut self.cache_creation, told.cache_creation_input_tokens);
-        set(&mut self.ephemeral_5m, cache_creation.ephemeral_5m_input_tokens);
-        set(&mut self.ephemeral_1h, cache_creation.ephemeral_1h_input_tokens);
-        set(&mut self.output, told.output_tokens);
-        set(&mut self.thinking, told.output_tokens_details.and_then(|details| details.thinking_tokens));
-        set(&mut self.searches, told.server_tool_use.and_then(|tools| tools.web_search_requests));
-        Some((self.usage(), told.service_tier))
+    pub fn tell<'a>(&mut self, usage: &'a str) -> Option<(Usage, Option<Str<'a>>)> {
+        let (mut told, mut tier) = (Told::default(), None);
+        let object = Members::visit(usage.as_bytes(), |walk, name| {
+            by_name!(name, {
+                "input_tokens" => told.count(walk, |now| &mut now.input),
+                "cache_creation_input_tokens" => told.count(walk, |now| &mut now.cache_creation),
+                "cache_read_input_tokens" => told.count(walk, |now| &mut now.cache_read),
+                "output_tokens" => told.count(walk, |now| &mut now.output),
+                "cache_creation" => {
+                    (told.now.ephemeral_5m, told.now.ephemeral_1h) = (0, 0);
+                    told.parts(walk, |told, walk, name| by_name!(name, {
+                        "ephemeral_5m_input_tokens" => told.count(walk, |now| &mut now.ephemeral_5m),
+                        "ephemeral_1h_input_tokens" => told.count(walk, |now| &mut now.ephemeral_1h),
+                        _ => {},
+                    }));
+                },
+                "output_tokens_details" => {
+                    told.now.thinking = 0;
+                    told.parts(walk, |told, walk, name| by_name!(name, {
+                        "thinking_tokens" => told.count(walk, |now| &mut now.thinking),
+                        _ => {},
+                    }));
+                },
+                "server_tool_use" => {
+                    told.now.searches = 0;
+                    told.parts(walk, |told, walk, name| by_name!(name, {
+                        "web_search_requests" => told.count(walk, |now| &mut now.searches),
+                        _ => {},
+                    }));
+                },
+                "service_tier" => {
+                    let start = walk.at();
+                    let end = start + walk.skip().len();
+                    match wire::read::<Option<Str<'a>>>(usage.get(start..end).unwrap_or_default()) {
+                        Ok(named) => tier = named,
+                        Err(_) => told.odd = true,
+                    }
+                },
+                _ => {},
+            });
+        });
+        if object.is_err() || told.odd {
+            return None;
+        }
+        self.set(&told.now);
+        Some((self.usage(), tier))
+    }
+
+    /// Takes what was told; nothing is no news.
+    fn set(&mut self, now: &Self) {
+        for (count, told) in [
+            (&mut self.input, now.input),
+            (&mut self.cache_read, now.cache_read),
+            (&mut self.cache_creation, now.cache_creation),
+            (&mut self.ephemeral_5m, now.ephemeral_5m),
+            (&mut self.ephemeral_1h, now.ephemeral_1h),
+            (&mut self.output, now.output),
+            (&mut self.thinking, now.thinking),
+            (&mut self.searches, now.searches),
+        ] {
+            if told > 0 {
+                *count = told;
+            }
+        }
     }
 
     /// The same as disjoint counters.
@@ -73,9 +125,26 @@ pub fn write(usage: &Usage, out: &mut Object<'_>) {
     }
 }
 
-fn set(count: &mut u64, told: Option<Number<'_>>) {
-    if let Some(told) = told.and_then(Number::count).filter(|told| *told > 0) {
-        *count = told;
+/// What one `usage` object tells.
+#[derive(Debug, Default)]
+struct Told {
+    now: Counts,
+    /// Whether something in it is not what the API has there.
+    odd: bool,
+}
+
+impl Told {
+    /// Reads a count; what is no count, though a number, is nothing.
+    fn count(&mut self, walk: &mut Walk<'_>, at: fn(&mut Counts) -> &mut u64) {
+        let number = std::str::from_utf8(walk.skip()).ok().filter(|text| *text != "null").map(Number::read);
+        self.odd |= matches!(number, Some(None));
+        *at(&mut self.now) = number.flatten().and_then(Number::count).unwrap_or(0);
+    }
+
+    /// Reads an object of counts.
+    fn parts<'b>(&mut self, walk: &mut Walk<'b>, mut each: impl FnMut(&mut Self, &mut Walk<'b>, &Name<'b>)) {
+        self.odd |= !matches!(walk.peek(), Some(b'{' | b'n'));
+        walk.object(|walk, name| each(self, walk, name));
     }
 }
 
@@ -137,6 +206,20 @@ mod tests {
         assert_eq!((usage.input, usage.cache_read, usage.output), (0, 0, 0));
         assert_eq!(usage.cache_write_5m, 1 << 40);
         assert!(Counts::default().tell("[]").is_none());
-        assert!(Counts::default().tell(r#"{"input_tokens":"many"}"#).is_none());
+        for odd in [r#"{"input_tokens":"many"}"#, r#"{"cache_creation":[]}"#, r#"{"server_tool_use":7}"#, r#"{"service_tier":7}"#] {
+            assert!(Counts::default().tell(odd).is_none(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn of_a_member_told_twice_the_last_counts() {
+        let usage = told(&[r#"{"input_tokens":2,"inp\u0075t_tokens":3,"output_tokens":4,"output_tokens":null,"cache_creation":null}"#]);
+        assert_eq!((usage.input, usage.output), (3, 0));
+        let usage = told(&[
+            r#"{"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"cache_creation":{"ephemeral_1h_input_tokens":5}}"#,
+        ]);
+        assert_eq!((usage.cache_write_5m, usage.cache_write_1h), (0, 5));
+        let tier = Counts::default().tell(r#"{"service_tier":"batch","service_tier":"prio\u0072ity"}"#).and_then(|(_, tier)| tier);
+        assert_eq!(tier.as_deref(), Some("priority"));
     }
 }

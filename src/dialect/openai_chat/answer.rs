@@ -2,6 +2,8 @@
 //!
 //! Source: OpenAI API reference, "The chat completion object".
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use super::{annotation, finish, losses, reasoning, tier, usage};
@@ -62,21 +64,23 @@ fn write_choice(choices: &mut Array<'_>, choice: &Choice<'_>, losses: &mut Losse
 
 /// Writes the message; says whether it calls tools.
 fn write_message(mut message: Object<'_>, choice: &Choice<'_>, losses: &mut Losses) -> bool {
-    let mut content = None::<String>;
-    let mut refusal = None::<String>;
+    let mut content = None::<Cow<'_, str>>;
+    let mut refusal = None::<Cow<'_, str>>;
     let mut thoughts: Vec<&Reasoning<'_>> = Vec::new();
     let mut calls = Vec::new();
     let mut citations = Vec::new();
+    // Positions are told in characters, which are counted for them only.
+    let counted = choice.blocks.iter().any(|block| matches!(block, AnswerBlock::Text { citations, .. } if !citations.is_empty()));
     let mut written = 0;
     for block in &choice.blocks {
         match block {
             AnswerBlock::Text { text, citations: cited } => {
                 let start = written;
-                written += text.chars().count() as u64;
+                written += if counted { text.chars().count() as u64 } else { 0 };
                 citations.extend(cited.iter().map(|(dialect, raw)| (*dialect, &**raw, start..written)));
-                content.get_or_insert_default().push_str(text);
+                join(&mut content, text);
             }
-            AnswerBlock::Refusal(text) => refusal.get_or_insert_default().push_str(text),
+            AnswerBlock::Refusal(text) => join(&mut refusal, text),
             AnswerBlock::Reasoning(reasoning) => thoughts.push(reasoning),
             AnswerBlock::ToolCall { id, name, arguments } => calls.push((id, name, arguments)),
             AnswerBlock::Unknown { kind, .. } => losses.report_at(&losses::ANSWER_UNKNOWN_BLOCK, format!("/{kind}")),
@@ -107,6 +111,14 @@ fn write_message(mut message: Object<'_>, choice: &Choice<'_>, losses: &mut Loss
     }
     message.end();
     !calls.is_empty()
+}
+
+/// Adds to a text, borrowed as long as it is one piece.
+fn join<'a>(text: &mut Option<Cow<'a, str>>, more: &'a str) {
+    match text {
+        Some(text) => text.to_mut().push_str(more),
+        None => *text = Some(Cow::Borrowed(more)),
+    }
 }
 
 fn nullable(object: &mut Object<'_>, name: &str, text: Option<&str>) {

@@ -101,6 +101,19 @@ impl<'b> Cursor<'b> {
         there
     }
 
+    /// Over one value that is no object or array.
+    #[inline(always)]
+    pub(super) fn scalar(&mut self) -> Result<(), Wrong> {
+        match self.byte() {
+            b'"' => self.string().map(|_| ()),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => Err(Wrong::Syntax),
+        }
+    }
+
     /// Over one value, with `above` levels open around it. A bit per level, set for an object, stands for a call stack.
     #[inline(always)]
     pub(super) fn value(&mut self, above: usize) -> Result<(), Wrong> {
@@ -108,7 +121,6 @@ impl<'b> Cursor<'b> {
         let mut depth = above;
         'value: loop {
             match self.byte() {
-                b'"' => _ = self.string()?,
                 open @ (b'{' | b'[') => {
                     if depth == MAX_DEPTH {
                         return Err(Wrong::Depth);
@@ -125,11 +137,7 @@ impl<'b> Cursor<'b> {
                         continue;
                     }
                 }
-                b'-' | b'0'..=b'9' => self.number()?,
-                b't' => self.literal(b"true")?,
-                b'f' => self.literal(b"false")?,
-                b'n' => self.literal(b"null")?,
-                _ => return Err(Wrong::Syntax),
+                _ => self.scalar()?,
             }
             // A value is behind us: on to the next one, or out of what it closes.
             while depth > above {

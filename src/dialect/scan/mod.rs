@@ -122,12 +122,19 @@ impl Members {
     /// # Ok::<(), portcullis::dialect::scan::ScanError>(())
     /// ```
     pub fn visit<'b>(body: &'b [u8], each: impl FnMut(&mut Walk<'b>, &Name<'b>)) -> Result<Self, ScanError> {
-        let (mut walk, mut members) = (Walk::new(body, 0), Self::default());
+        let mut members = Self::default();
+        members.visit_into(body, each).map(|()| members)
+    }
+
+    /// As [`visit`](Self::visit), into an empty list, which is large to hand on.
+    #[inline]
+    pub(super) fn visit_into<'b>(&mut self, body: &'b [u8], each: impl FnMut(&mut Walk<'b>, &Name<'b>)) -> Result<(), ScanError> {
+        let mut walk = Walk::new(body, 0);
         let object = walk.peek() == Some(b'{');
         // What went wrong, the walk knows in the end.
-        let _ = if object { walk.list(&mut members, MAX_MEMBERS, each) } else { walk.value() };
+        let _ = if object { walk.list(self, MAX_MEMBERS, each) } else { walk.value() };
         walk.end()?;
-        if object { Ok(members) } else { Err(ScanError::NoObject) }
+        if object { Ok(()) } else { Err(ScanError::NoObject) }
     }
 
     /// The members of the object at `at`, a value inside a body that was scanned before. Spans are positions in `body`.

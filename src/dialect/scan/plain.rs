@@ -27,12 +27,11 @@ pub(in crate::dialect) fn plain(text: &[u8]) -> (usize, u64) {
 /// The first byte of `word`, its lowest, that ends a plain run in a string: quote, backslash or control. By its lowest bit.
 #[inline]
 pub(super) const fn first_special(word: u64) -> Option<u32> {
-    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    // What is below a bound wraps when that is subtracted, and sets its highest bit, which bytes past ASCII have anyway. With
+    // one bit flipped the quote is next to the controls. A borrow can only set bits above the first that is right.
+    let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    let control = word.wrapping_sub(ONES * 0x20);
-    // A byte that wraps below zero sets its highest bit; those past ASCII, which have it anyway, are none of these. A borrow
-    // can only set bits above the first that is right.
-    let marks = (quote | backslash | control) & !word & HIGH;
+    let marks = (quote_or_control | backslash) & !word & HIGH;
     if marks == 0 { None } else { Some(marks.trailing_zeros() - 7) }
 }
 

@@ -99,12 +99,19 @@ impl<'b> Walk<'b> {
 
     /// Like [`object`](Self::object), and lists the members. None if there is no object.
     pub fn members(&mut self, each: impl FnMut(&mut Self, &Name<'b>)) -> Option<Members> {
+        let mut members = Members::default();
+        self.members_into(&mut members, each).then_some(members)
+    }
+
+    /// As [`members`](Self::members), into a list, which is large to hand on. Says whether there is an object.
+    #[inline]
+    pub(in crate::dialect) fn members_into(&mut self, members: &mut Members, each: impl FnMut(&mut Self, &Name<'b>)) -> bool {
+        *members = Members::default();
         if self.cursor.byte() != b'{' {
             let _ = self.value();
-            return None;
+            return false;
         }
-        let mut members = Members::default();
-        self.list(&mut members, MAX_MEMBERS, each).is_ok().then_some(members)
+        self.list(members, MAX_MEMBERS, each).is_ok()
     }
 
     /// Walks over the value; if it is an array, `each` stands before each element. Those it leaves alone are skipped.
@@ -162,6 +169,15 @@ impl<'b> Walk<'b> {
 
     /// Walks over one value.
     pub(super) fn value(&mut self) -> Result<(), Unsound> {
+        match self.cursor.byte() {
+            b'{' | b'[' => self.nested(),
+            // Most values are short, and what it takes to walk in and out of others costs more than they do.
+            _ => self.go(Cursor::scalar),
+        }
+    }
+
+    #[inline(never)]
+    fn nested(&mut self) -> Result<(), Unsound> {
         let depth = self.depth;
         self.go(|cursor| cursor.value(depth))
     }

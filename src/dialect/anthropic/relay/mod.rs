@@ -113,8 +113,7 @@ impl Pipe for MessageRelay {
 
     fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
         let members = scan(body)?;
-        let text = std::str::from_utf8(body).map_err(|_| StreamError::malformed("the answer is not UTF-8"))?;
-        let usage = self.watch.whole(text, &members, seen)?;
+        let usage = self.watch.whole(body, &members, seen)?;
         if seen.error.is_some() {
             return Ok(SmallVec::new());
         }

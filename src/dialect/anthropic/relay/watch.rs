@@ -89,8 +89,7 @@ impl Watch {
     }
 
     /// Takes a whole Message; gives its usage.
-    pub fn whole(&mut self, text: &str, members: &Members, seen: &mut Seen) -> Result<Option<Member>, StreamError> {
-        let body = text.as_bytes();
+    pub fn whole(&mut self, body: &[u8], members: &Members, seen: &mut Seen) -> Result<Option<Member>, StreamError> {
         if let Some(error) = members.find(body, "error").filter(|error| error.bytes(body) != b"null") {
             seen.error = Some(error::upstream_error(error.text(body)));
             return Ok(None);
@@ -136,7 +135,7 @@ impl Watch {
                 return;
             }
         };
-        let bytes = members.find(body, said).map_or(0, |said| plain(said.text(body)).len());
+        let bytes = members.find(body, said).map_or(0, |said| plain(said.bytes(body)).len());
         seen.content |= bytes > 0;
         seen.output_bytes = seen.output_bytes.saturating_add(bytes as u64);
     }
@@ -154,13 +153,9 @@ fn fail(error: &str, seen: &mut Seen) -> Observed {
     Observed::Error
 }
 
-/// The `type`, if it is there. An escape in it is odd, but JSON.
+/// The `type`, if it is there.
 fn kind<'b>(body: &'b [u8], members: &Members) -> Option<Cow<'b, str>> {
-    let kind = members.find(body, "type")?.text(body);
-    if kind.contains('\\') {
-        return wire::read::<Str<'_>>(kind).ok().map(|kind| kind.0);
-    }
-    kind.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
+    string(members.find(body, "type")?.text(body))
 }
 
 fn stop_reason(body: &[u8], members: &Members, seen: &mut Seen) {
@@ -177,11 +172,18 @@ fn object<'m>(body: &[u8], members: &'m Members, name: &str) -> Option<&'m Membe
 
 /// A string member, unescaped.
 fn text(body: &[u8], members: &Members, name: &str) -> Option<String> {
-    let text: Str<'_> = wire::read(members.find(body, name)?.text(body)).ok()?;
-    Some(text.0.into_owned())
+    string(members.find(body, name)?.text(body)).map(Cow::into_owned)
+}
+
+/// A JSON string's text. An escape in one of these is odd, but JSON.
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    if json.contains('\\') {
+        return wire::read::<Str<'_>>(json).ok().map(|text| text.0);
+    }
+    json.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
 }
 
 /// A JSON string without its quotes, its escapes as they are.
-fn plain(json: &str) -> &str {
-    json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json)
+fn plain(json: &[u8]) -> &[u8] {
+    json.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(json)
 }

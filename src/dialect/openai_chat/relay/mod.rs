@@ -16,7 +16,7 @@ mod usage;
 use bytes::{Bytes, BytesMut};
 use smallvec::{SmallVec, smallvec};
 
-use self::observe::Told;
+use self::observe::{Places, Told};
 use super::error;
 use crate::{
     dialect::{
@@ -62,27 +62,28 @@ impl ChatRelay {
 
     fn chunk(&mut self, frame: &Frame<'_>, data: &str, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
         let body = data.as_bytes();
-        let mut told = read(body)?;
+        let mut places = Places::default();
+        let mut told = read(body, &mut places)?;
         if frame.event == "error" || told.is_error() {
             seen.error = Some(error::upstream(data, None));
             return Ok(());
         }
         told.tell(seen);
         let (before, first) = (out.len(), !self.begun);
-        let Told { members, choices, .. } = &told;
+        let (members, choices) = (&places.members, told.choices);
         let usage = members.find(body, "usage");
         let counted = usage.filter(|usage| usage.bytes(body) != b"null");
 
         if !self.options.include_usage {
             // A chunk of usage alone is there because we asked for it, and so is `"usage": null` in the others.
-            if counted.is_none() || *choices > 0 {
+            if counted.is_none() || choices > 0 {
                 self.splice(frame, data, members, usage, out);
             }
         } else if self.options.notes.is_none() || counted.is_none() {
             self.splice(frame, data, members, None, out);
         } else {
-            self.usage = Some(usage::chunk(body, &told, &self.id, &self.options, seen));
-            if *choices > 0 {
+            self.usage = Some(usage::chunk(body, &places, &self.id, &self.options, seen));
+            if choices > 0 {
                 self.splice(frame, data, members, usage, out);
             }
         }
@@ -100,7 +101,7 @@ impl ChatRelay {
     fn learn(&mut self, frame: &Frame<'_>, words: &[u8], written: &[u8]) {
         let payload = |raw: &[u8]| {
             let line = raw.strip_prefix(b"data: ")?;
-            let words = observe::read(line.trim_ascii_end()).ok()?.words()?;
+            let words = observe::read(line.trim_ascii_end(), &mut Places::default()).ok()?.words()?;
             Some(words.start + 6..words.end + 6)
         };
         if let (Some(at), Some(written_at)) = (payload(frame.raw), payload(written))
@@ -226,7 +227,8 @@ impl Pipe for ChatRelay {
     }
 
     fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
-        let mut told = read(body)?;
+        let mut places = Places::default();
+        let mut told = read(body, &mut places)?;
         if told.is_error() {
             seen.error = Some(error::upstream(std::str::from_utf8(body).unwrap_or_default(), None));
             return Ok(SmallVec::new());
@@ -241,9 +243,9 @@ impl Pipe for ChatRelay {
         seen.ended = true;
         let Some(notes) = &self.options.notes else { return Ok(smallvec![body.clone()]) };
         let mut edits = Edits::default();
-        edits.set(body, &told.members, "id", &self.id);
-        edits.write(body, &told.members, "provider", |out| json::string(out, notes.provider()));
-        usage::annotate(body, &told, &self.options, seen, &mut edits);
+        edits.set(body, &places.members, "id", &self.id);
+        edits.write(body, &places.members, "provider", |out| json::string(out, notes.provider()));
+        usage::annotate(body, &places, &self.options, seen, &mut edits);
         Ok(edits.apply(body))
     }
 
@@ -252,8 +254,8 @@ impl Pipe for ChatRelay {
     }
 }
 
-fn read(body: &[u8]) -> Result<Told<'_>, StreamError> {
-    observe::read(body).map_err(|error| StreamError::malformed(error.to_string()))
+fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, StreamError> {
+    observe::read(body, places).map_err(|error| StreamError::malformed(error.to_string()))
 }
 
 /// Forwards a frame with another payload, its other lines as they came.

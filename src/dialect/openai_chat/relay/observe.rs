@@ -13,12 +13,8 @@ use crate::dialect::{
 /// What was told.
 #[derive(Debug, Default)]
 pub(super) struct Told<'b> {
-    /// The top-level members.
-    pub(super) members: Members,
     /// How many choices there are.
     pub(super) choices: usize,
-    /// The members of `usage`, if it is an object.
-    pub(super) counted: Option<Members>,
     /// `id` and `model`, as JSON.
     id: Option<&'b [u8]>,
     model: Option<&'b [u8]>,
@@ -45,11 +41,22 @@ struct Made {
     words: Option<Range<usize>>,
 }
 
+/// The members that edits are made to.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Those of the top level.
+    pub(super) members: Members,
+    /// Those of `usage`, if it is an object.
+    pub(super) usage: Members,
+    pub(super) counted: bool,
+}
+
 /// Reads an answer or a chunk. Of a repeated member the last counts.
-pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
+pub(super) fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, ScanError> {
+    let Places { members, usage, counted } = places;
     let mut told = Told::default();
     let (mut said_choices, mut said_message) = (false, false);
-    let members = Members::visit(body, |walk, name| {
+    members.visit_into(body, |walk, name| {
         by_name!(name, {
             "id" => told.id = Some(walk.skip()),
             "model" => told.model = Some(walk.skip()),
@@ -65,21 +72,20 @@ pub(super) fn read(body: &[u8]) -> Result<Told<'_>, ScanError> {
             // Groq's streams count here.
             "x_groq" => walk.object(|walk, name| {
                 if *name.text() == *b"usage" {
-                    told.usage(walk);
+                    told.usage(walk, &mut Members::default());
                 }
             }),
             "usage" => {
                 // It counts more than what a choice says, unless it is `null`.
-                if walk.peek() == Some(b'{') || told.counted.take().is_some() {
+                if walk.peek() == Some(b'{') || std::mem::take(counted) {
                     told.counts = None;
                 }
-                told.counted = told.usage(walk);
+                *counted = told.usage(walk, usage);
             },
             _ => {},
         });
     })?;
     told.error |= said_message && !said_choices;
-    told.members = members;
     Ok(told)
 }
 
@@ -123,7 +129,7 @@ impl<'b> Told<'b> {
                 "finish_reason" => finish = Some(walk.skip()),
                 "error" => self.error |= matches!(walk.peek(), Some(b'{' | b'"')),
                 // Moonshot's streams count here.
-                "usage" => _ = self.usage(walk),
+                "usage" => _ = self.usage(walk, &mut Members::default()),
                 _ => {},
             });
         });
@@ -132,15 +138,15 @@ impl<'b> Told<'b> {
         self.choices += 1;
     }
 
-    /// Reads a `usage` member, unless there was one.
-    fn usage(&mut self, walk: &mut Walk<'b>) -> Option<Members> {
+    /// Reads a `usage` member and lists what is in it, unless there was one; says whether it is an object.
+    fn usage(&mut self, walk: &mut Walk<'b>, members: &mut Members) -> bool {
         if self.counts.is_some() {
-            return None;
+            return false;
         }
         let mut counts = Counts::default();
-        let members = walk.members(|walk, name| counts.take(walk, name));
-        self.counts = members.is_some().then_some(counts);
-        members
+        let object = walk.members_into(members, |walk, name| counts.take(walk, name));
+        self.counts = object.then_some(counts);
+        object
     }
 }
 
