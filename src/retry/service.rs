@@ -92,26 +92,23 @@ where
                 let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
                 let tally = begun.map_err(|fault| fault.with_attempts(walk.attempts()))?.running(pass.running());
                 let last = once || walk.is_last(&policy);
-                let sent = match by(deadline, inner.ready()).await {
+                let ready = by(deadline, inner.ready()).await.map(|ready| ready.map_err(|error| Fault::from(error.into())));
+                let fault = match ready {
                     Some(Ok(ready)) => {
                         let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
                         let (call, target, tally) = (call.clone(), target.clone(), tally.clone());
                         let attempt = Attempt { call, target, number, tally, deadline: Some(deadline) };
-                        Ok(ready.call(Request::from_parts(head, attempt)))
-                    }
-                    Some(Err(error)) => Err(Fault::from(error.into())),
-                    None => Err(late()),
-                };
-                let fault = match sent {
-                    Ok(answer) => match by(deadline, answer).await {
-                        Some(Ok(response)) => {
-                            pass.succeed();
-                            return Ok(response);
+                        match by(deadline, ready.call(Request::from_parts(head, attempt))).await {
+                            Some(Ok(response)) => {
+                                pass.succeed();
+                                return Ok(response);
+                            }
+                            Some(Err(error)) => Fault::from(error.into()),
+                            None => late(),
                         }
-                        Some(Err(error)) => Fault::from(error.into()),
-                        None => late(),
-                    },
-                    Err(fault) => fault,
+                    }
+                    Some(Err(fault)) => fault,
+                    None => late(),
                 };
                 tally.end(Outcome::Failed, Some(&fault));
                 drop(tally);
