@@ -23,22 +23,28 @@ pub(super) fn plan(catalog: &Catalog, strategy: &dyn Strategy, call: &CallFacts,
         allowed(scopes.allows_operation(call.operation), &|| call.operation.name().to_owned())?;
     }
     let mut targets: Vec<Arc<Target>> = Vec::new();
-    let places = std::iter::once("/model".to_owned()).chain((0..).map(|at| format!("/models/{at}")));
+    // Where each is asked for; `None` is `/model`.
+    let places = std::iter::once(None).chain((0..).map(Some));
     for (name, place) in std::iter::once(&call.model).chain(&wishes.models).zip(places) {
-        let found = catalog.resolve(name).ok_or_else(|| match place.as_str() {
-            "/model" => FaultKind::UnknownModel { model: printable(name) }.into(),
-            place => Fault::invalid(place, format!("model `{}` is not known here", printable(name))),
+        let found = catalog.resolve(name).ok_or_else(|| match place {
+            None => FaultKind::UnknownModel { model: printable(name) }.into(),
+            place => Fault::invalid(path_of(place), format!("model `{}` is not known here", printable(name))),
         })?;
         if let Some(scopes) = scopes {
             allowed(scopes.allows_model(&found.model.id), &|| format!("model `{}`", found.model.id))?;
         }
         let mut own = found.model.targets.clone();
         strategy.order(call, &found.model, &mut own);
-        let mut own = filtered(own, &found, &place, call, scopes)?;
+        let mut own = filtered(own, &found, place, call, scopes)?;
         sort(&mut own, wishes, found.suffix);
         // Models keep the order in which they were asked for.
         first_named(&mut own, &wishes.order);
-        targets.extend(own.into_iter().filter(|target| !targets.iter().any(|known| Arc::ptr_eq(known, target))).collect::<Vec<_>>());
+        own.retain(|target| !targets.iter().any(|known| Arc::ptr_eq(known, target)));
+        if targets.is_empty() {
+            targets = own;
+        } else {
+            targets.append(&mut own);
+        }
     }
     if targets.is_empty() {
         return Err(nobody(call));
@@ -46,11 +52,16 @@ pub(super) fn plan(catalog: &Catalog, strategy: &dyn Strategy, call: &CallFacts,
     Ok(Plan { targets, fallbacks: wishes.allow_fallbacks.unwrap_or(true) })
 }
 
+/// The path of a model's name: `/model`, or one of `/models`.
+fn path_of(place: Option<usize>) -> String {
+    place.map_or_else(|| "/model".to_owned(), |at| format!("/models/{at}"))
+}
+
 /// The targets that can answer, may be used, and are wished for. `place` is where the model is asked for.
 fn filtered(
     targets: Vec<Arc<Target>>,
     found: &Resolution,
-    place: &str,
+    place: Option<usize>,
     call: &CallFacts,
     scopes: Option<&Scopes>,
 ) -> Result<Vec<Arc<Target>>, Fault> {
@@ -62,7 +73,7 @@ fn filtered(
     let able: Vec<_> = targets.into_iter().filter(able).collect();
     if able.is_empty() {
         let message = format!("no provider of this model offers {}", call.operation.name());
-        return Err(Fault::invalid(place, message));
+        return Err(Fault::invalid(path_of(place), message));
     }
     let permitted: Vec<_> = match scopes {
         Some(scopes) => able.into_iter().filter(|target| scopes.allows_provider(&target.provider.name)).collect(),
@@ -72,15 +83,12 @@ fn filtered(
         return Err(FaultKind::NotAllowed { what: format!("any provider of model `{}`", found.model.id) }.into());
     }
     let named = |names: &[String], target: &Target| names.iter().any(|name| name == target.provider.name.as_str());
-    let mut kept = Vec::with_capacity(permitted.len());
-    for target in permitted {
-        let free = found.suffix != Some(Suffix::Free) || costs_nothing(&target);
-        let only = wishes.only.is_empty() || named(&wishes.only, &target);
-        if free && only && !named(&wishes.ignore, &target) && affordable(&target, wishes)? {
-            kept.push(target);
-        }
-    }
-    Ok(kept)
+    let wished = |target: &Target| {
+        let free = found.suffix != Some(Suffix::Free) || costs_nothing(target);
+        let only = wishes.only.is_empty() || named(&wishes.only, target);
+        Ok(free && only && !named(&wishes.ignore, target) && affordable(target, wishes)?)
+    };
+    permitted.into_iter().filter_map(|target| wished(&target).map(|wished| wished.then_some(target)).transpose()).collect()
 }
 
 /// Whether `target` is within the caller's highest prices; one without a price is not.
