@@ -44,13 +44,15 @@ impl Sum for Picodollars {
 impl Picodollars {
     /// Appends US dollars as a plain decimal, exact: `0.00234`.
     pub fn write(self, out: &mut BytesMut) {
-        let mut buffer = itoa::Buffer::new();
         let (whole, part) = match u64::try_from(self.0) {
             // Division of 128 bits is slow, and nobody owes 18 million dollars for a call.
-            Ok(amount) => (buffer.format(amount / USD as u64), amount % USD as u64),
-            Err(_) => (buffer.format(self.0 / USD), (self.0 % USD) as u64),
+            Ok(amount) => (u128::from(amount / USD as u64), amount % USD as u64),
+            Err(_) => (self.0 / USD, (self.0 % USD) as u64),
         };
-        out.extend_from_slice(whole.as_bytes());
+        match whole {
+            0 => out.extend_from_slice(b"0"),
+            _ => out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes()),
+        }
         if part > 0 {
             // The dollar in front keeps the zeros behind the point, which takes its place.
             let mut buffer = itoa::Buffer::new();

@@ -30,11 +30,11 @@ impl<'b> Object<'b> {
     /// Writes a member's name and gives the buffer for its value. The name must need no escapes.
     #[inline]
     pub fn key(&mut self, name: &str) -> &mut BytesMut {
-        self.out.reserve(name.len() + 4);
-        if !std::mem::take(&mut self.first) {
-            self.out.put_u8(b',');
+        if std::mem::take(&mut self.first) {
+            self.out.put_slice(b"\"");
+        } else {
+            self.out.put_slice(b",\"");
         }
-        self.out.put_u8(b'"');
         self.out.put_slice(name.as_bytes());
         self.out.put_slice(b"\":");
         self.out

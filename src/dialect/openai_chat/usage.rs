@@ -126,8 +126,11 @@ fn count(walk: &mut Walk<'_>, count: &mut Option<u64>) {
 
 fn number(text: &[u8]) -> u64 {
     // As counts are: a few digits.
-    if text.len() < 10 && text.iter().all(u8::is_ascii_digit) {
-        return text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    let mut digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
+    if text.len() <= 10
+        && let Some(number) = digits.try_fold(0, |number, digit| Some(number * 10 + digit?))
+    {
+        return number;
     }
     let text = std::str::from_utf8(text).unwrap_or_default();
     // A float past the range saturates, NaN is 0.
