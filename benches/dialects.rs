@@ -185,7 +185,7 @@ impl Cell {
     ];
 
     fn pipe(self) -> Box<dyn Pipe> {
-        let stamp = Stamp { id: "G-01JQZ8K6W3N5V7X9Y2B4D6F8H0".to_owned(), created: 1_741_569_952, model: MODEL.to_owned() };
+        let stamp = Stamp { id: "G-01JQZ8K6W3N5V7X9Y2B4D6F8H0".into(), created: 1_741_569_952, model: MODEL.into() };
         let notes = self.notes.then(|| Arc::new(Told) as Arc<dyn Notes>);
         let options = AnswerOptions { include_usage: true, rich_usage: self.notes, notes };
         if self.from == self.to {

@@ -115,7 +115,7 @@ fn options(notes: bool) -> AnswerOptions {
 }
 
 fn stamp() -> Stamp {
-    Stamp { id: "G-01JQZ8K6W3N5V7X9Y2B4D6F8H0".to_owned(), created: 1_741_569_952, model: "gpt".to_owned() }
+    Stamp { id: "G-01JQZ8K6W3N5V7X9Y2B4D6F8H0".into(), created: 1_741_569_952, model: "gpt".into() }
 }
 
 /// A provider, and nothing else to tell.

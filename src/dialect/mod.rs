@@ -32,7 +32,7 @@ pub(crate) mod upstream;
 mod usage;
 pub mod wire;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -158,11 +158,11 @@ pub struct Exchange {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// The generation id, `G-...`.
-    pub id: String,
+    pub id: Arc<str>,
     /// When the call was made, in Unix seconds.
     pub created: u64,
     /// The model's name, for answers whose provider names none.
-    pub model: String,
+    pub model: Arc<str>,
 }
 
 /// How an answer is to be written.
@@ -173,7 +173,7 @@ pub struct AnswerOptions {
     /// Whether the caller wants our additions to `usage` (both pairs of names, the cost).
     pub rich_usage: bool,
     /// What to write into bodies beside the dialect's own members; `None` leaves answers bare.
-    pub notes: Option<std::sync::Arc<dyn Notes>>,
+    pub notes: Option<Arc<dyn Notes>>,
 }
 
 impl fmt::Debug for AnswerOptions {

@@ -125,7 +125,7 @@ impl Observer {
 
 /// A reader of answers to `call`.
 fn pipe(call: &CallFacts) -> Option<Box<dyn Pipe>> {
-    let stamp = Stamp { id: call.id.to_string(), model: call.model.clone(), ..Stamp::default() };
+    let stamp = Stamp { id: call.id.shared(), model: call.model.as_str().into(), ..Stamp::default() };
     let options = AnswerOptions { include_usage: true, ..AnswerOptions::default() };
     let other = |operation| operations::relay(operation, call.dialect, stamp.clone(), options.clone());
     catch_unwind(AssertUnwindSafe(|| match call.operation {

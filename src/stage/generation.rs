@@ -35,6 +35,11 @@ impl GenerationId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id's text, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
 }
 
 /// Reads `G-` and a ULID.

@@ -42,9 +42,9 @@ pub(super) fn translate(attempt: Attempt, config: &Config, map: Option<Box<dyn E
         notes: config.annotate.then(|| notes.clone() as Arc<dyn Notes>),
     };
     let stamp = Stamp {
-        id: facts.id.as_str().to_owned(),
+        id: facts.id.shared(),
         created: facts.created.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        model: target.model.to_string(),
+        model: target.model.clone(),
     };
     let aim = dialect::Target {
         model: &target.model,

@@ -308,7 +308,7 @@ fn frames(stream: &[u8]) -> Vec<(String, Option<String>)> {
 }
 
 fn stamp() -> Stamp {
-    Stamp { id: "G-01KAQ5S9M0VYJ3T8W2Z6X4C1BD".to_owned(), created: 1_760_000_000, model: "a-model".to_owned() }
+    Stamp { id: "G-01KAQ5S9M0VYJ3T8W2Z6X4C1BD".into(), created: 1_760_000_000, model: "a-model".into() }
 }
 
 /// Bare, as asked for by default, and with everything on.

@@ -225,7 +225,7 @@ impl Encoder for ChatEncoder {
                 self.seen.id = self.seen.id.take().or(id.as_deref().map(str::to_owned));
                 if let Some(model) = model.as_deref().filter(|model| !model.is_empty() && self.head.text.is_empty()) {
                     self.seen.model = Some(model.to_owned());
-                    self.head.stamp.model = model.to_owned();
+                    self.head.stamp.model = model.into();
                 }
             }
             Event::Open { block, choice, opening } => self.open(*block, *choice, opening, out, losses),
