@@ -22,6 +22,8 @@ use std::{
 ///          ^--------------------------------------------------+
 /// ```
 ///
+/// For the same reason a task that is polled while the pulse is `ARMED` was woken by somebody else.
+///
 /// An idle connection is `QUIET` and has no task: what happens to it is only noted.
 #[derive(Debug)]
 pub(super) struct Pulse {
@@ -50,8 +52,12 @@ impl Pulse {
         Self { shared, waker }
     }
 
-    /// Polls `step` with the pulse's own waker until it is ready or sleeps without having been woken.
+    /// Polls `step` with the pulse's own waker until it is ready or sleeps without having been woken. While it sleeps, the
+    /// task may be polled for other reasons, which are none of the connection's: those polls come no further.
     pub(super) fn drive<T>(&self, cx: &mut Context<'_>, mut step: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        if self.shared.sleeps(cx.waker()) {
+            return Poll::Pending;
+        }
         for _ in 0..ROUNDS {
             self.shared.state.store(QUIET, Ordering::Release);
             let ready = step(&mut Context::from_waker(&self.waker));
@@ -89,6 +95,16 @@ impl Shared {
     }
 
     /// Forgets the task: its waker would keep its memory alive.
+    /// Whether nothing happened since the task was told that it would be woken. It will be, at `waker`.
+    fn sleeps(&self, waker: &Waker) -> bool {
+        let armed = || self.state.load(Ordering::Acquire) == ARMED;
+        // Once more behind the registration: who came between may have woken a waker that is gone.
+        armed() && {
+            self.register(waker);
+            armed()
+        }
+    }
+
     fn release(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(task);
@@ -157,6 +173,29 @@ mod tests {
         inner.wake_by_ref();
         inner.wake();
         assert_eq!((pending, count.0.load(Ordering::Relaxed), pulse.is_woken()), (Poll::Pending, 1, true));
+    }
+
+    #[test]
+    fn a_poll_without_cause_steps_nowhere() {
+        let (count, task) = counted();
+        let (other_count, other) = counted();
+        let pulse = Pulse::new();
+        let (mut inner, mut steps) = (None, 0);
+        let mut poll = |task: &Waker| {
+            let pending = pulse.drive(&mut Context::from_waker(task), |cx| {
+                steps += 1;
+                inner = Some(cx.waker().clone());
+                Poll::<()>::Pending
+            });
+            assert!(pending.is_pending());
+            (steps, inner.clone().unwrap())
+        };
+        assert_eq!((poll(&task).0, poll(&task).0), (1, 1));
+        // The connection moved to another task, which is the one that is woken.
+        let (steps, inner) = poll(&other);
+        inner.wake();
+        assert_eq!((steps, count.0.load(Ordering::Relaxed), other_count.0.load(Ordering::Relaxed)), (1, 0, 1));
+        assert_eq!(poll(&other).0, 2, "woken, it is polled");
     }
 
     #[test]
