@@ -185,7 +185,7 @@ fn delta(block: Kind, delta: &reply::Delta<'_>) -> Result<(), Violation> {
     if fits { Ok(()) } else { Err(violation(format!("`{kind}` in a block of another kind"))) }
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(raw: Raw<'a>) -> Result<T, Violation> {
+fn read<'a, T: wire::Wire<'a>>(raw: Raw<'a>) -> Result<T, Violation> {
     wire::read(raw.get()).map_err(|detail| violation(format!("{}: {}", detail.path, detail.message)))
 }
 

@@ -7,9 +7,9 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::{
-    scan::Members,
-    wire::{Number, Raw, Str, StrOr, wire},
+use crate::{
+    dialect::wire::{self, Number, Raw, Str, StrOr, Tag, wire},
+    fault::Detail,
 };
 
 /// Text, or a list of blocks.
@@ -235,16 +235,8 @@ wire! {
 
 /// The `type` of an object; empty if it has none.
 ///
-/// It is looked up, not parsed: what else the object holds is read by whoever knows the type.
-///
 /// # Errors
 /// It is no object, or its `type` no string.
-pub fn tag<'a>(raw: Raw<'a>) -> Result<Cow<'a, str>, serde_json::Error> {
-    let text = raw.get();
-    if !text.starts_with('{') {
-        return Err(serde::de::Error::custom("expected an object"));
-    }
-    let members = Members::of(text.as_bytes(), &(0..text.len()));
-    let kind = members.find(text.as_bytes(), "type").map_or("null", |kind| kind.text(text.as_bytes()));
-    serde_json::from_str::<Option<Str<'a>>>(kind).map(|kind| kind.unwrap_or_default().0)
+pub fn tag(raw: Raw<'_>) -> Result<Cow<'_, str>, Detail> {
+    wire::read::<Tag<'_>>(raw.get()).map(|tag| tag.0.unwrap_or_default().0)
 }

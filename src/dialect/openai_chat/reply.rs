@@ -14,7 +14,10 @@ use serde::{
 use smallvec::SmallVec;
 
 use super::request::{FunctionCall, ReasoningDetail};
-use crate::dialect::wire::{Raw, Str, StrOr, wire};
+use crate::dialect::{
+    scan::Walk,
+    wire::{self, Raw, Str, StrOr, Wire, wire},
+};
 
 wire! {
     /// A chat completion, or a chunk of one.
@@ -151,5 +154,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             }
         }
         deserializer.deserialize_seq(Elements(PhantomData))
+    }
+}
+
+impl<'a, T: Wire<'a>> Wire<'a> for List<T> {
+    fn walk(walk: &mut Walk<'a>, text: &'a str) -> Option<Self> {
+        let mut list = SmallVec::new();
+        wire::elements(walk, text, |element| list.push(element)).then_some(Self(list))
     }
 }

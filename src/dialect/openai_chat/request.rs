@@ -134,12 +134,6 @@ wire! {
         pub prompt_cache_breakpoint: CacheControl<'a> = "prompt_cache_breakpoint",
     }
 
-    /// What a part or a tool is: read before the rest.
-    pub struct Kind<'a> {
-        /// Its kind.
-        pub kind: Str<'a> = "type",
-    }
-
     /// An image.
     pub struct ImageUrl<'a> {
         /// Where it is, or a `data:` URL.

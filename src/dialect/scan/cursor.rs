@@ -180,7 +180,7 @@ impl<'b> Cursor<'b> {
 
     /// Over the string whose opening quote is here. Says whether it holds escapes.
     #[inline(always)]
-    fn string(&mut self) -> Result<bool, Wrong> {
+    pub(super) fn string(&mut self) -> Result<bool, Wrong> {
         self.at += 1;
         let start = self.at;
         // Most names, and most values that mean something to us, end within a few words.

@@ -38,10 +38,26 @@ impl<'b> Name<'b> {
         if self.escaped { self.unescaped() } else { Cow::Borrowed(self.inside) }
     }
 
+    /// The name in `text`, which the walk goes over, unescaped; none if it holds lone surrogates.
+    #[inline]
+    pub(in crate::dialect) fn str(&self, text: &'b str) -> Option<Cow<'b, str>> {
+        string(text, self.span.clone(), self.escaped)
+    }
+
     #[cold]
     fn unescaped(&self) -> Cow<'b, [u8]> {
         let quoted = [b"\"", self.inside, b"\""].concat();
         serde_json::from_slice::<String>(&quoted).map_or(Cow::Borrowed(self.inside), |text| Cow::Owned(text.into_bytes()))
+    }
+}
+
+/// The string that stands at `span` of `text` in quotes; none if its escapes say lone surrogates.
+#[inline]
+fn string(text: &str, span: Range<usize>, escaped: bool) -> Option<Cow<'_, str>> {
+    if escaped {
+        serde_json::from_str(text.get(span)?).ok().map(Cow::Owned)
+    } else {
+        text.get(span.start + 1..span.end - 1).map(Cow::Borrowed)
     }
 }
 
@@ -65,6 +81,16 @@ impl<'b> Walk<'b> {
         Self { cursor, depth: 0, failed: None }
     }
 
+    /// Walks over `text`, one value with nothing but white space around it, as `read` does. None if that reads nothing, or the
+    /// text is not sound.
+    #[inline]
+    pub(in crate::dialect) fn whole<T>(text: &'b str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let mut walk = Self::new(text.as_bytes(), 0);
+        let value = read(&mut walk)?;
+        walk.cursor.next();
+        (walk.failed.is_none() && walk.peek().is_none()).then_some(value)
+    }
+
     /// The value's first byte, which tells what it is.
     #[inline]
     pub fn peek(&self) -> Option<u8> {
@@ -85,6 +111,18 @@ impl<'b> Walk<'b> {
             Ok(()) => self.cursor.text(start..self.at()),
             Err(Unsound) => &[],
         }
+    }
+
+    /// Walks over the value, a string in `text`, which the walk goes over. Gives what it says; none if it is no string, not
+    /// sound, or holds lone surrogates.
+    #[inline]
+    pub(in crate::dialect) fn string(&mut self, text: &'b str) -> Option<Cow<'b, str>> {
+        let start = self.at();
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        let escaped = self.go(Cursor::string).ok()?;
+        string(text, start..self.at(), escaped)
     }
 
     /// Walks over the value; if it is an object, `each` stands before each of its members' values. Those it leaves alone

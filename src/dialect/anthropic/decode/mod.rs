@@ -191,7 +191,7 @@ impl Reader<'_> {
     }
 
     /// Parses one variant of an open union.
-    fn parse<'a, T: serde::Deserialize<'a>>(&mut self, raw: Raw<'a>, place: Place) -> Option<T> {
+    fn parse<'a, T: wire::Wire<'a>>(&mut self, raw: Raw<'a>, place: Place) -> Option<T> {
         match wire::read(raw.get()) {
             Ok(value) => Some(value),
             Err(detail) => {

@@ -199,7 +199,7 @@ impl Blocks {
     }
 }
 
-fn parse<'d, T: serde::Deserialize<'d>>(raw: Raw<'d>) -> Result<T, StreamError> {
+fn parse<'d, T: wire::Wire<'d>>(raw: Raw<'d>) -> Result<T, StreamError> {
     wire::read(raw.get()).map_err(|detail| StreamError::malformed(format!("content block{}: {}", detail.path, detail.message)))
 }
 

@@ -38,7 +38,7 @@ impl Writer<'_, '_, '_> {
                 let mut object = content.object();
                 object.str("type", "text").str("text", text);
                 if let Some(citations) = citations {
-                    if are_ours(citations) {
+                    if are_ours(*citations) {
                         object.raw("citations", citations.get());
                     } else {
                         self.losses.report(&losses::CITATIONS, place.field("citations"));
@@ -230,5 +230,5 @@ fn text_of(base64: &str) -> Option<Cow<'_, str>> {
 
 fn are_ours(citations: Raw<'_>) -> bool {
     let list: Result<Vec<Raw<'_>>, _> = serde_json::from_str(citations.get());
-    list.is_ok_and(|list| list.iter().all(|one| request::tag(one).is_ok_and(|kind| CITATION_TYPES.contains(&&*kind))))
+    list.is_ok_and(|list| list.iter().all(|one| request::tag(*one).is_ok_and(|kind| CITATION_TYPES.contains(&&*kind))))
 }

@@ -8,9 +8,9 @@ use crate::dialect::{
     conversation::{Block, BlockKind, CacheMarker, Media, MediaSource},
     openai_chat::{
         NAME,
-        request::{CacheControl, ContentPart, File, InputAudio, Kind},
+        request::{CacheControl, ContentPart, File, InputAudio},
     },
-    wire::{Raw, Str, StrOr},
+    wire::{Raw, Str, StrOr, Tag},
 };
 
 /// Reads the content of the message at `place`.
@@ -28,8 +28,7 @@ pub(super) fn read<'a>(content: StrOr<'a, Vec<Raw<'a>>>, place: Place, blocks: &
 
 /// Reads one part.
 pub(super) fn part<'a>(raw: Raw<'a>, place: Place, reader: &mut Reader<'_>) -> Option<Block<'a>> {
-    let kind = reader.nested::<Kind<'a>>(raw.get(), place)?.kind;
-    let Some(Str(kind)) = kind else {
+    let Tag(Some(Str(kind))) = reader.nested(raw.get(), place)? else {
         reader.wrong(place.field("type"), "is missing");
         return None;
     };

@@ -50,7 +50,7 @@ impl Reader<'_> {
     }
 
     /// Reads JSON text that stood at `place`.
-    fn nested<'a, T: serde::Deserialize<'a>>(&mut self, text: &'a str, place: Place) -> Option<T> {
+    fn nested<'a, T: wire::Wire<'a>>(&mut self, text: &'a str, place: Place) -> Option<T> {
         wire::read(text).map_err(|detail| self.wrong(format_args!("{place}{}", detail.path), detail.message)).ok()
     }
 

@@ -6,9 +6,9 @@ use crate::dialect::{
     conversation::{Request, Tool, ToolChoice, ToolKind},
     openai_chat::{
         NAME, losses,
-        request::{AllowedTools, ChatCompletionRequest, FunctionDefinition, Kind, Tool as WireTool},
+        request::{AllowedTools, ChatCompletionRequest, FunctionDefinition, Tool as WireTool},
     },
-    wire::{Raw, Str, StrOr},
+    wire::{Raw, Str, StrOr, Tag},
 };
 
 /// Moves tools and tool choice from `wire` to `request`.
@@ -40,7 +40,7 @@ pub(super) fn read<'a>(wire: &mut ChatCompletionRequest<'a>, request: &mut Reque
 }
 
 fn tool<'a>(raw: Raw<'a>, place: Place, reader: &mut Reader<'_>) -> Option<Tool<'a>> {
-    match reader.nested::<Kind<'a>>(raw.get(), place)?.kind {
+    match reader.nested::<Tag<'a>>(raw.get(), place)?.0 {
         Some(Str(kind)) if kind != "function" => Some(Tool { kind: ToolKind::Unknown { dialect: NAME, kind, raw }, cache: None, place }),
         _ => {
             let tool: WireTool<'a> = reader.nested(raw.get(), place)?;

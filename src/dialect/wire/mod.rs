@@ -2,6 +2,12 @@
 //! members nobody asked for.
 //!
 //! The types borrow from the body they were read from. `null` and "not there" are the same to them.
+//!
+//! Each is read in one of two ways that agree: in one [walk](crate::dialect::scan::Walk) over the text, which is quick and
+//! says nothing of what it does not take, and by `serde`, which is asked when the walk took nothing and names the place.
+
+mod tag;
+mod walk;
 
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
@@ -11,10 +17,27 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+pub(in crate::dialect) use self::walk::{elements, member, unknown};
+pub use self::{tag::Tag, walk::Wire};
+use super::scan::Walk;
 use crate::fault::Detail;
 
-/// JSON text that is only carried.
-pub type Raw<'a> = &'a RawValue;
+/// JSON text that is only carried: one value, without white space around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// The text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'de RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
+    }
+}
 
 /// The members of an object that its type does not name, in order: name and JSON text.
 pub type Unknown<'a> = Vec<(Cow<'a, str>, Raw<'a>)>;
@@ -168,6 +191,20 @@ macro_rules! wire {
                 deserializer.deserialize_map(Members(std::marker::PhantomData))
             }
         }
+
+        impl<$life> $crate::dialect::wire::Wire<$life> for $name<$life> {
+            fn walk(walk: &mut $crate::dialect::scan::Walk<$life>, text: &$life str) -> Option<Self> {
+                let mut value = Self::default();
+                let mut taken = walk.peek() == Some(b'{');
+                walk.object(|walk, name| {
+                    taken &= $crate::dialect::scan::by_name!(name, {
+                        $($key => $crate::dialect::wire::member(&mut value.$member, walk, text),)*
+                        _ => $crate::dialect::wire::unknown(&mut value.unknown, name, walk, text),
+                    });
+                });
+                taken.then_some(value)
+            }
+        }
     )*};
 }
 pub(crate) use wire;
@@ -176,15 +213,22 @@ pub(crate) use wire;
 ///
 /// # Errors
 /// Names the place as a JSON Pointer and what was expected there; never repeats the value.
-pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Detail> {
-    // The path costs a second pass, so it is only looked for when there is something to say.
-    serde_json::from_str(text).map_err(|error| {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(error) => Detail { path: pointer(error.path()), message: expectation(error.inner()) },
-            Ok(_) => Detail { path: String::new(), message: expectation(&error) },
-        }
-    })
+pub fn read<'a, T: Wire<'a>>(text: &'a str) -> Result<T, Detail> {
+    // What is wrong, and where, is only looked for when something is.
+    Walk::whole(text, |walk| T::walk(walk, text)).map_or_else(|| parse(text), Ok)
+}
+
+/// Reads it again, and finds out what is wrong.
+#[cold]
+#[inline(never)]
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Detail> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Detail { path: pointer(error.path()), message: expectation(error.inner()) })?;
+    match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err(Detail { path: String::new(), message: expectation(&error) }),
+    }
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
