@@ -281,6 +281,11 @@ impl Cost {
         })
     }
 
+    /// The exact sum of what [`of`](Self::of) lists.
+    pub fn total_of(usage: &Usage, price: Option<&Price>) -> Picodollars {
+        Self::lines_of(usage, price).map(|line| line.amount).sum()
+    }
+
     /// The exact sum.
     pub fn total(&self) -> Picodollars {
         self.lines.iter().map(|line| line.amount).sum()

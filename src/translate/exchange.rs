@@ -16,6 +16,7 @@ use super::{
     whole::{self, Collect},
 };
 use crate::{
+    catalog::Cost,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
     stage::{CallFacts, Tally, deadline},
@@ -114,7 +115,7 @@ impl Exchange {
         self.tally.lost(self.pipe.losses().clone());
         let mut headers = HeaderMap::with_capacity(head::ROOM);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let cost = seen.usage.map(|usage| self.notes.tally.cost(&usage).total());
+        let cost = seen.usage.map(|usage| Cost::total_of(&usage, self.notes.target.price.as_deref()));
         head::annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], cost, &mut headers);
         self.notes.tally.complete(seen);
         let mut response = Response::new(TranslatedBody::whole(slices));

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Headers of the caller that go up whatever the dialects.
-const SHARED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+static SHARED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
 /// Headers of the caller that only its own dialect's providers understand.
-const OWN: [HeaderName; 4] = [
+static OWN: [HeaderName; 4] = [
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("anthropic-beta"),
     HeaderName::from_static("openai-beta"),
