@@ -70,6 +70,16 @@ where
                 Some(Err(error)) => break Err(broken(error.into())),
                 None => break Ok(()),
             };
+            let more = !this.first.is_empty() || !this.rest.is_empty();
+            if (more || data.is_empty()) && Instant::now() >= *this.total {
+                // A body that is always ready never comes to the alarm.
+                break Err(Fault::new(FaultKind::Timeout(Timeout::Total)));
+            }
+            if data.is_empty() {
+                // Nothing bounds how many of these there are: others run between them.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if this.first.len() + this.rest.len() + data.len() > *this.limit {
                 let message = format!("the answer is larger than {} bytes", this.limit);
                 break Err(protocol(StreamError { kind: StreamErrorKind::TooLarge, message }));
