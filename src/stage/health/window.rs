@@ -95,9 +95,9 @@ impl Window {
         }
     }
 
-    /// Lets no call in until then.
+    /// Lets no call in until then, or until later if it was told so before.
     pub(super) fn limit(&mut self, until: Instant) {
-        self.limited_until = Some(until);
+        self.limited_until = self.limited_until.max(Some(until));
     }
 
     /// Sees a call end that was let in.
