@@ -22,7 +22,7 @@ impl Picodollars {
         match u64::try_from(self.0) {
             // Division of 128 bits is slow.
             Ok(amount) => amount / NANO as u64 + u64::from(amount % NANO as u64 >= NANO as u64 / 2),
-            Err(_) => u64::try_from((self.0 + NANO / 2) / NANO).unwrap_or(u64::MAX),
+            Err(_) => u64::try_from(self.0.saturating_add(NANO / 2) / NANO).unwrap_or(u64::MAX),
         }
     }
 }

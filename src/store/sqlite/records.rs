@@ -45,8 +45,8 @@ fn find(connection: &mut Connection, id: &str, workspace: &str) -> Result<Option
 
 fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError> {
     let mut rows: Vec<_> = batch.records.iter().collect();
-    // In the table's own order each follows the last one, on the same page.
-    rows.sort_unstable_by_key(|row| row.id);
+    // In the index's order each follows the last one, on the same page. Of two by one id the first stays.
+    rows.sort_by_key(|row| row.id);
     if !insert_by(MANY, connection, batch, &rows)? {
         insert_by(1, connection, batch, &rows)?;
     }

@@ -94,7 +94,6 @@ impl Shared {
         }
     }
 
-    /// Forgets the task: its waker would keep its memory alive.
     /// Whether nothing happened since the task was told that it would be woken. It will be, at `waker`.
     fn sleeps(&self, waker: &Waker) -> bool {
         let armed = || self.state.load(Ordering::Acquire) == ARMED;
@@ -105,6 +104,7 @@ impl Shared {
         }
     }
 
+    /// Forgets the task: its waker would keep its memory alive.
     fn release(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(task);
