@@ -132,6 +132,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> GatewayFuture {
         let running = self.shared.in_flight.start();
+        // Heard from here on: a drain that this call does not see yet sees it, and aborts it.
+        let aborted = self.shared.aborted.clone().notified_owned();
         let (mut parts, body) = request.into_parts();
         let endpoint = match Endpoint::of(&parts) {
             Ok(endpoint) => endpoint,
@@ -158,7 +160,6 @@ where
                 answer
             }
         };
-        let aborted = self.shared.aborted.clone().notified_owned();
         GatewayFuture { state: State::Running { answer, aborted, told }, running: Some(running) }
     }
 }
