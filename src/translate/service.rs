@@ -97,7 +97,7 @@ pin_project! {
         Sent { #[pin] head: By<F>, exchange: Option<Exchange> },
         Whole { #[pin] body: Collect<ResBody>, media_type: Option<HeaderValue>, exchange: Option<Exchange> },
         Other { answer: Pin<Box<dyn Future<Output = Answer<ResBody>> + Send>> },
-        // Never sent.
+        // Never sent, or over.
         Refused { fault: Option<Fault> },
     }
 }
@@ -113,7 +113,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<ResBody>> {
         let mut state = self.project().state;
-        loop {
+        let answer = loop {
             let next = match state.as_mut().project() {
                 StateProj::Sent { head, exchange } => {
                     let head = ready!(head.poll(cx));
@@ -121,19 +121,20 @@ where
                 }
                 StateProj::Whole { body, media_type, exchange } => {
                     let (body, end) = ready!(body.poll(cx));
-                    return Poll::Ready(
-                        exchange.take().ok_or_else(over).and_then(|exchange| exchange.whole(&body, end, media_type.as_ref())),
-                    );
+                    break exchange.take().ok_or_else(over).and_then(|exchange| exchange.whole(&body, end, media_type.as_ref()));
                 }
-                StateProj::Other { answer } => return answer.as_mut().poll(cx),
-                StateProj::Refused { fault } => return Poll::Ready(Err(fault.take().unwrap_or_else(over))),
+                StateProj::Other { answer } => break ready!(answer.as_mut().poll(cx)),
+                StateProj::Refused { fault } => break Err(fault.take().unwrap_or_else(over)),
             };
             state.set(match next {
                 Ok(Next::Whole(body, media_type, exchange)) => State::Whole { body, media_type, exchange: Some(exchange) },
                 Ok(Next::Other(answer)) => State::Other { answer },
-                Err(fault) => return Poll::Ready(Err(fault)),
+                Err(fault) => break Err(fault),
             });
-        }
+        };
+        // What is done lets go of its connection, and is not polled again.
+        state.set(State::Refused { fault: None });
+        Poll::Ready(answer)
     }
 }
 

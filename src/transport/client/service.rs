@@ -326,7 +326,7 @@ impl Service<Request<Outgoing>> for HttpClient {
 }
 
 /// The head of a provider's answer, to come. Dropping it closes the connection.
-#[must_use = "futures do nothing unless polled"]
+#[must_use = "dropping it closes the connection that it was sent on"]
 pub struct HttpFuture(Result<Exchange, Option<Fault>>);
 
 type Answer = Result<Response<ProviderBody>, Fault>;
