@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{reply, request};
+use super::reply;
 use crate::dialect::{
     frame::Frame,
     grammar::{Grammar, Violation},
-    wire::{self, Raw},
+    wire::{self, Raw, Str},
 };
 
 /// Checks a streamed Message.
@@ -150,20 +150,17 @@ fn usage(raw: Raw<'_>, input: bool) -> Result<(), Violation> {
 
 /// A block begins with all the members that its deltas grow.
 fn block(raw: Raw<'_>) -> Result<Kind, Violation> {
-    let kind = request::tag(raw).map_err(|_| violation("a content block is an object"))?;
-    let (kind, complete) = match &*kind {
-        "text" => (Kind::Text, read::<reply::TextBlock<'_>>(raw)?.text.is_some()),
-        "thinking" => {
-            let block = read::<reply::ThinkingBlock<'_>>(raw)?;
-            (Kind::Thinking, block.thinking.is_some() && block.signature.is_some())
-        }
-        "redacted_thinking" => (Kind::Whole, read::<reply::RedactedThinkingBlock<'_>>(raw)?.data.is_some()),
+    let block: reply::ContentBlock<'_> = wire::read(raw.get()).map_err(|_| violation("a content block is an object"))?;
+    let string = |member: Option<Raw<'_>>| member.is_some_and(|member| member.get().starts_with('"'));
+    let (kind, complete) = match &*block.kind.unwrap_or_default() {
+        "text" => (Kind::Text, string(block.text) && block.citations.is_none_or(|list| list.get().starts_with('['))),
+        "thinking" => (Kind::Thinking, string(block.thinking) && string(block.signature)),
+        "redacted_thinking" => (Kind::Whole, string(block.data)),
         "tool_use" => {
-            let block = read::<reply::ToolUseBlock<'_>>(raw)?;
-            let id = block
-                .id
-                .is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')));
-            (Kind::ToolUse, id && block.name.is_some() && block.input.is_some_and(|input| input.get().starts_with('{')))
+            let id = block.id.map(read::<Str<'_>>).transpose()?;
+            let id =
+                id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')));
+            (Kind::ToolUse, id && string(block.name) && block.input.is_some_and(|input| input.get().starts_with('{')))
         }
         "server_tool_use" | "mcp_tool_use" => (Kind::ToolUse, true),
         "" => return Err(missing("content_block/type")),

@@ -68,34 +68,24 @@ wire! {
         pub stop_sequence: Str<'a> = "stop_sequence",
     }
 
-    /// `type: text`.
-    pub struct TextBlock<'a> {
-        /// The text.
-        pub text: Str<'a> = "text",
-        /// What it cites.
-        pub citations: Vec<Raw<'a>> = "citations",
-    }
-
-    /// `type: thinking`.
-    pub struct ThinkingBlock<'a> {
-        /// The text.
-        pub thinking: Str<'a> = "thinking",
+    /// A content block. What its members must be is its kind's to say: of kinds we don't know they may be anything.
+    pub struct ContentBlock<'a> {
+        /// `text`, `thinking`, `redacted_thinking`, `tool_use`, and what others there are.
+        pub kind: Str<'a> = "type",
+        /// The text of a `text`.
+        pub text: Raw<'a> = "text",
+        /// What it cites: a list.
+        pub citations: Raw<'a> = "citations",
+        /// The text of a `thinking`.
+        pub thinking: Raw<'a> = "thinking",
         /// Its proof.
-        pub signature: Str<'a> = "signature",
-    }
-
-    /// `type: redacted_thinking`.
-    pub struct RedactedThinkingBlock<'a> {
-        /// The hidden text.
-        pub data: Str<'a> = "data",
-    }
-
-    /// `type: tool_use`.
-    pub struct ToolUseBlock<'a> {
-        /// The call's id.
-        pub id: Str<'a> = "id",
-        /// The tool's name.
-        pub name: Str<'a> = "name",
+        pub signature: Raw<'a> = "signature",
+        /// The hidden text of a `redacted_thinking`.
+        pub data: Raw<'a> = "data",
+        /// The id of a `tool_use`.
+        pub id: Raw<'a> = "id",
+        /// Its tool's name.
+        pub name: Raw<'a> = "name",
         /// Its input; an empty object where deltas follow.
         pub input: Raw<'a> = "input",
     }

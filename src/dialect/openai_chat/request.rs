@@ -4,7 +4,8 @@
 //! whose they are.
 //!
 //! Open unions are lists of raw values here: their `type` is looked at first, and only then are they read, so that a broken
-//! value of a kind we know is an error and one of a kind we don't know is carried.
+//! value of a kind we know is an error and one of a kind we don't know is carried. What is large and seldom there is boxed,
+//! so that a request is small to hand on.
 
 use crate::dialect::wire::{Number, Raw, Str, StrOr, wire};
 
@@ -23,22 +24,22 @@ wire! {
         /// The tools the model may call: [`Tool`]s.
         pub tools: Vec<Raw<'a>> = "tools",
         /// Which tool to call.
-        pub tool_choice: StrOr<'a, ToolChoice<'a>> = "tool_choice",
+        pub tool_choice: StrOr<'a, Box<ToolChoice<'a>>> = "tool_choice",
         /// Whether several tools may be called at once.
         pub parallel_tool_calls: bool = "parallel_tool_calls",
         /// The functions the model may call, before there were tools.
         pub functions: Vec<FunctionDefinition<'a>> = "functions",
         /// Which function to call, before there were tools.
-        pub function_call: StrOr<'a, FunctionName<'a>> = "function_call",
+        pub function_call: StrOr<'a, Box<FunctionName<'a>>> = "function_call",
 
         /// The form of the answer.
-        pub response_format: ResponseFormat<'a> = "response_format",
+        pub response_format: Box<ResponseFormat<'a>> = "response_format",
         /// How hard to think.
         pub reasoning_effort: Str<'a> = "reasoning_effort",
         /// How to think, OpenRouter's way.
-        pub reasoning: Reasoning<'a> = "reasoning",
+        pub reasoning: Box<Reasoning<'a>> = "reasoning",
         /// How to think, Anthropic's way.
-        pub thinking: Thinking<'a> = "thinking",
+        pub thinking: Box<Thinking<'a>> = "thinking",
 
         /// The most tokens to generate, reasoning included.
         pub max_completion_tokens: Number<'a> = "max_completion_tokens",
@@ -79,7 +80,7 @@ wire! {
         /// Key-value pairs kept with the call.
         pub metadata: Raw<'a> = "metadata",
         /// A prompt-cache breakpoint after everything: Anthropic's.
-        pub cache_control: CacheControl<'a> = "cache_control",
+        pub cache_control: Box<CacheControl<'a>> = "cache_control",
     }
 
     /// Options of a stream.
@@ -101,7 +102,7 @@ wire! {
         /// The calls the model made.
         pub tool_calls: Vec<ToolCall<'a>> = "tool_calls",
         /// The call the model made, before there were tools.
-        pub function_call: FunctionCall<'a> = "function_call",
+        pub function_call: Box<FunctionCall<'a>> = "function_call",
         /// The call that a `tool` message answers.
         pub tool_call_id: Str<'a> = "tool_call_id",
         /// The model's reasoning, replayed: DeepSeek's and ours.
@@ -111,7 +112,7 @@ wire! {
         /// Reasoning with what proves or hides it, replayed: OpenRouter's and ours.
         pub reasoning_details: Vec<ReasoningDetail<'a>> = "reasoning_details",
         /// A prompt-cache breakpoint at the message's end: Anthropic's.
-        pub cache_control: CacheControl<'a> = "cache_control",
+        pub cache_control: Box<CacheControl<'a>> = "cache_control",
     }
 
     /// One part of a message's content, by `type`.
@@ -129,9 +130,9 @@ wire! {
         /// A file part's file.
         pub file: File<'a> = "file",
         /// A prompt-cache breakpoint at the part's end: Anthropic's.
-        pub cache_control: CacheControl<'a> = "cache_control",
+        pub cache_control: Box<CacheControl<'a>> = "cache_control",
         /// The same: OpenAI's.
-        pub prompt_cache_breakpoint: CacheControl<'a> = "prompt_cache_breakpoint",
+        pub prompt_cache_breakpoint: Box<CacheControl<'a>> = "prompt_cache_breakpoint",
     }
 
     /// An image.
@@ -181,7 +182,7 @@ wire! {
         /// A call of a freeform tool.
         pub custom: CustomCall<'a> = "custom",
         /// A cache breakpoint behind it, as some gateways take it.
-        pub cache_control: CacheControl<'a> = "cache_control",
+        pub cache_control: Box<CacheControl<'a>> = "cache_control",
     }
 
     /// A function call.
@@ -227,7 +228,7 @@ wire! {
         /// The function.
         pub function: FunctionDefinition<'a> = "function",
         /// A prompt-cache breakpoint after it: Anthropic's.
-        pub cache_control: CacheControl<'a> = "cache_control",
+        pub cache_control: Box<CacheControl<'a>> = "cache_control",
     }
 
     /// A function that the model may call.
@@ -241,7 +242,7 @@ wire! {
         /// Whether arguments must match the schema exactly.
         pub strict: bool = "strict",
         /// A prompt-cache breakpoint after it, where some callers put it.
-        pub cache_control: CacheControl<'a> = "cache_control",
+        pub cache_control: Box<CacheControl<'a>> = "cache_control",
     }
 
     /// Which tool to call.

@@ -194,7 +194,9 @@ macro_rules! wire {
 
         impl<$life> $crate::dialect::wire::Wire<$life> for $name<$life> {
             fn walk(walk: &mut $crate::dialect::scan::Walk<$life>, text: &$life str) -> Option<Self> {
-                let mut value = Self::default();
+                // Filled where it is handed back from: these are large.
+                let mut filled = Some(Self::default());
+                let value = filled.as_mut()?;
                 let mut taken = walk.peek() == Some(b'{');
                 walk.object(|walk, name| {
                     taken &= $crate::dialect::scan::by_name!(name, {
@@ -202,7 +204,10 @@ macro_rules! wire {
                         _ => $crate::dialect::wire::unknown(&mut value.unknown, name, walk, text),
                     });
                 });
-                taken.then_some(value)
+                if !taken {
+                    filled = None;
+                }
+                filled
             }
         }
     )*};

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::dialect::{
-    Exchange, StreamError,
-    anthropic::{ISSUER, NAME, reply, request},
-    conversation::{BlockId, Delta, Event, Opening},
-    wire::{self, Raw, Str},
+use crate::{
+    dialect::{
+        Exchange, StreamError,
+        anthropic::{ISSUER, NAME, reply},
+        conversation::{BlockId, Delta, Event, Opening},
+        wire::{self, Raw, Str, Wire},
+    },
+    fault::Detail,
 };
 
 /// The most blocks open at once: the API has one, and a liar must not fill the memory.
@@ -83,34 +86,35 @@ impl Blocks {
             sink(Event::Open { block, choice: 0, opening });
             deltas.for_each(|delta| sink(Event::Delta { block, delta }));
         };
-        let kind = request::tag(raw).map_err(|_| StreamError::malformed("a content block that is no object"))?;
+        let mut begun: reply::ContentBlock<'d> =
+            wire::read(raw.get()).map_err(|_| StreamError::malformed("a content block that is no object"))?;
+        let kind = begun.kind.take().unwrap_or_default().0;
         let kind = match &*kind {
             "text" => {
-                let text: reply::TextBlock<'d> = parse(raw)?;
-                let citations = text.citations.unwrap_or_default().into_iter().filter_map(citation);
-                tell(Opening::Text, &mut said(text.text).map(Delta::Text).into_iter().chain(citations));
+                let text = said(member("text", begun.text)?);
+                let citations: Option<Vec<Raw<'d>>> = member("citations", begun.citations)?;
+                let citations = citations.unwrap_or_default().into_iter().filter_map(citation);
+                tell(Opening::Text, &mut text.map(Delta::Text).into_iter().chain(citations));
                 Kind::Text
             }
             "thinking" => {
-                let thinking: reply::ThinkingBlock<'d> = parse(raw)?;
-                let signature = said(thinking.signature).map(signature);
-                tell(Opening::Reasoning, &mut said(thinking.thinking).map(Delta::Text).into_iter().chain(signature));
+                let thinking = said(member("thinking", begun.thinking)?);
+                let signature = said(member("signature", begun.signature)?).map(signature);
+                tell(Opening::Reasoning, &mut thinking.map(Delta::Text).into_iter().chain(signature));
                 Kind::Thinking
             }
             "redacted_thinking" => {
-                let redacted: reply::RedactedThinkingBlock<'d> = parse(raw)?;
-                let data = redacted.data.unwrap_or_default().0;
+                let data = member::<Str<'d>>("data", begun.data)?.unwrap_or_default().0;
                 tell(Opening::Redacted { data, issuer: ISSUER.into() }, &mut std::iter::empty());
                 Kind::Redacted
             }
             "tool_use" => {
-                let call: reply::ToolUseBlock<'d> = parse(raw)?;
-                let name = call.name.unwrap_or_default().0;
-                let id = call.id.unwrap_or_default().0;
+                let name = member::<Str<'d>>("name", begun.name)?.unwrap_or_default().0;
+                let id = member::<Str<'d>>("id", begun.id)?.unwrap_or_default().0;
                 if id.is_empty() || name.is_empty() {
                     return Err(StreamError::malformed("a tool_use without an id or a name"));
                 }
-                let input = Some(call.input.map_or("{}", |input| input.get()).to_owned());
+                let input = Some(begun.input.map_or("{}", Raw::get).to_owned());
                 if self.output_tool.as_deref() == Some(&*name) {
                     self.output = true;
                     tell(Opening::Text, &mut std::iter::empty());
@@ -199,8 +203,10 @@ impl Blocks {
     }
 }
 
-fn parse<'d, T: wire::Wire<'d>>(raw: Raw<'d>) -> Result<T, StreamError> {
-    wire::read(raw.get()).map_err(|detail| StreamError::malformed(format!("content block{}: {}", detail.path, detail.message)))
+/// Reads a block's member, whose kind says what it must be.
+fn member<'d, T: Wire<'d>>(name: &str, value: Option<Raw<'d>>) -> Result<Option<T>, StreamError> {
+    let malformed = |detail: Detail| StreamError::malformed(format!("content block/{name}{}: {}", detail.path, detail.message));
+    value.map(|raw| wire::read(raw.get()).map_err(malformed)).transpose()
 }
 
 /// A text that says something.

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::is_blank;
 use crate::dialect::{
     Losses, Target,
@@ -13,7 +15,7 @@ use crate::dialect::{
 pub struct Message<'r, 'a> {
     role: Role,
     /// Its blocks, never empty.
-    pub blocks: Vec<&'r Block<'a>>,
+    pub blocks: SmallVec<[&'r Block<'a>; 2]>,
 }
 
 impl Message<'_, '_> {
@@ -54,7 +56,7 @@ pub fn merge<'r, 'a>(request: &'r Request<'a>, target: &Target<'_>, losses: &mut
             }
             match messages.last_mut() {
                 Some(last) if goes_on => last.blocks.push(block),
-                _ => messages.push(Message { role: turn.role, blocks: vec![block] }),
+                _ => messages.push(Message { role: turn.role, blocks: smallvec![block] }),
             }
         }
     }

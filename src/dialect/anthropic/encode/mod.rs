@@ -11,6 +11,7 @@ mod thinking;
 mod tools;
 
 use bytes::{BufMut, BytesMut};
+use smallvec::SmallVec;
 
 use self::{messages::Message, output::Output, thinking::Plan};
 use super::{losses, names::Names};
@@ -94,7 +95,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
 
     /// A single instruction without a cache breakpoint is a string, others are a list of text blocks.
     fn system(&mut self, body: &mut Object<'_>) {
-        let mut instructions = Vec::new();
+        let mut instructions: SmallVec<[&Instruction<'_>; 2]> = SmallVec::new();
         for instruction in &self.request.instructions {
             if is_blank(&instruction.text) {
                 continue;

@@ -17,6 +17,8 @@ use crate::dialect::{
 pub(super) fn read<'a>(content: StrOr<'a, Vec<Raw<'a>>>, place: Place, blocks: &mut Vec<Block<'a>>, reader: &mut Reader<'_>) {
     match content {
         StrOr::Str(text) => {
+            // Mostly there is no more.
+            blocks.reserve_exact(1);
             blocks.push(Block { kind: BlockKind::Text { text: text.0, citations: None }, cache: None, place: place.field("content") });
         }
         StrOr::Or(parts) => {
@@ -36,7 +38,7 @@ pub(super) fn part<'a>(raw: Raw<'a>, place: Place, reader: &mut Reader<'_>) -> O
         return Some(Block { kind: BlockKind::Unknown { dialect: NAME, kind, raw }, cache: None, place });
     }
     let part: ContentPart<'a> = reader.nested(raw.get(), place)?;
-    let cache = part.cache_control.or(part.prompt_cache_breakpoint).as_ref().map(cache_marker);
+    let cache = part.cache_control.or(part.prompt_cache_breakpoint).as_deref().map(cache_marker);
     reader.unknown(&part.unknown, place);
     let block = match &*kind {
         "text" => part.text.map(|text| BlockKind::Text { text: text.0, citations: None }),

@@ -14,10 +14,11 @@ use crate::dialect::{
 };
 
 /// Reads all messages into `request`.
-pub(super) fn read<'a>(messages: Vec<Message<'a>>, request: &mut Request<'a>, reader: &mut Reader<'_>) {
+pub(super) fn read<'a>(mut messages: Vec<Message<'a>>, request: &mut Request<'a>, reader: &mut Reader<'_>) {
     let mut legacy = None;
     let mut answering = false;
-    for (index, mut message) in messages.into_iter().enumerate() {
+    request.turns.reserve_exact(messages.len());
+    for (index, message) in messages.iter_mut().enumerate() {
         let place = Place::of("messages", index);
         let role = message.role.take();
         // Consecutive tool messages answer one assistant turn together.
@@ -52,7 +53,7 @@ fn legacy_id<'a>(index: usize) -> Cow<'a, str> {
 }
 
 /// A system or developer message: one instruction per part, so that each keeps its cache marker.
-fn instruction<'a>(mut message: Message<'a>, developer: bool, place: Place, request: &mut Request<'a>, reader: &mut Reader<'_>) {
+fn instruction<'a>(message: &mut Message<'a>, developer: bool, place: Place, request: &mut Request<'a>, reader: &mut Reader<'_>) {
     let after = request.turns.len();
     let first = request.instructions.len();
     match message.content.take() {
@@ -73,7 +74,7 @@ fn instruction<'a>(mut message: Message<'a>, developer: bool, place: Place, requ
         }
         None => reader.wrong(place.field("content"), "is missing"),
     }
-    let cache = message.cache_control.as_ref().map(content::cache_marker);
+    let cache = message.cache_control.as_deref().map(content::cache_marker);
     if let (Some(last), Some(cache)) = (request.instructions.get_mut(first..).and_then(<[_]>::last_mut), cache) {
         last.cache = Some(cache);
     }
@@ -83,20 +84,20 @@ fn instruction<'a>(mut message: Message<'a>, developer: bool, place: Place, requ
     reader.unknown(&message.unknown, place);
 }
 
-fn user<'a>(mut message: Message<'a>, place: Place, reader: &mut Reader<'_>) -> Turn<'a> {
+fn user<'a>(message: &mut Message<'a>, place: Place, reader: &mut Reader<'_>) -> Turn<'a> {
     let mut blocks = Vec::new();
     match message.content.take() {
         Some(body) => content::read(body, place, &mut blocks, reader),
         None => reader.wrong(place.field("content"), "is missing"),
     }
-    finish(&mut message, &mut blocks, place, reader);
-    Turn { role: Role::User, name: message.name.map(|name| name.0), blocks, place }
+    finish(message, &mut blocks, place, reader);
+    Turn { role: Role::User, name: message.name.take().map(|name| name.0), blocks, place }
 }
 
 /// An assistant message: its reasoning, its words, its refusal, its calls.
-fn assistant<'a>(mut message: Message<'a>, legacy: Option<&Cow<'a, str>>, place: Place, reader: &mut Reader<'_>) -> Turn<'a> {
+fn assistant<'a>(message: &mut Message<'a>, legacy: Option<&Cow<'a, str>>, place: Place, reader: &mut Reader<'_>) -> Turn<'a> {
     let mut blocks = Vec::new();
-    replayed_reasoning(&mut message, place, &mut blocks);
+    replayed_reasoning(message, place, &mut blocks);
     if let Some(body) = message.content.take() {
         content::read(body, place, &mut blocks, reader);
     }
@@ -109,14 +110,14 @@ fn assistant<'a>(mut message: Message<'a>, legacy: Option<&Cow<'a, str>>, place:
     if let (Some(call), Some(id)) = (message.function_call.take(), legacy) {
         let place = place.field("function_call");
         reader.unknown(&call.unknown, place);
-        blocks.push(Block { kind: function_call(id.clone(), call), cache: None, place });
+        blocks.push(Block { kind: function_call(id.clone(), *call), cache: None, place });
     }
-    finish(&mut message, &mut blocks, place, reader);
-    Turn { role: Role::Assistant, name: message.name.map(|name| name.0), blocks, place }
+    finish(message, &mut blocks, place, reader);
+    Turn { role: Role::Assistant, name: message.name.take().map(|name| name.0), blocks, place }
 }
 
 /// A `tool` or `function` message.
-fn result<'a>(mut message: Message<'a>, call_id: Option<Cow<'a, str>>, place: Place, reader: &mut Reader<'_>) -> Block<'a> {
+fn result<'a>(message: &mut Message<'a>, call_id: Option<Cow<'a, str>>, place: Place, reader: &mut Reader<'_>) -> Block<'a> {
     let mut inside = Vec::new();
     if let Some(body) = message.content.take() {
         content::read(body, place, &mut inside, reader);
@@ -127,7 +128,7 @@ fn result<'a>(mut message: Message<'a>, call_id: Option<Cow<'a, str>>, place: Pl
     });
     let kind = BlockKind::ToolResult { call_id, content: inside, is_error: None };
     let mut block = [Block { kind, cache: None, place }];
-    finish(&mut message, &mut block, place, reader);
+    finish(message, &mut block, place, reader);
     let [block] = block;
     block
 }
@@ -166,7 +167,7 @@ fn tool_call<'a>(call: ToolCall<'a>, place: Place, reader: &mut Reader<'_>) -> O
             return None;
         }
     };
-    Some(Block { kind, cache: call.cache_control.as_ref().map(content::cache_marker), place })
+    Some(Block { kind, cache: call.cache_control.as_deref().map(content::cache_marker), place })
 }
 
 fn function_call<'a>(id: Cow<'a, str>, call: FunctionCall<'a>) -> BlockKind<'a> {
@@ -178,6 +179,9 @@ fn function_call<'a>(id: Cow<'a, str>, call: FunctionCall<'a>) -> BlockKind<'a> 
 fn replayed_reasoning<'a>(message: &mut Message<'a>, place: Place, blocks: &mut Vec<Block<'a>>) {
     let plain = message.reasoning_content.take().or(message.reasoning.take()).map(|text| text.0).filter(|text| !text.is_empty());
     let details = message.reasoning_details.take().unwrap_or_default();
+    if plain.is_none() && details.is_empty() {
+        return;
+    }
     let mut pieces: Vec<(Reasoning<'a>, Option<u64>, Place)> = Vec::with_capacity(details.len() + 1);
     for (at, detail) in details.into_iter().enumerate() {
         let index = detail.index.and_then(|index| index.count());

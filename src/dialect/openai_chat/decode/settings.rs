@@ -14,7 +14,7 @@ use crate::dialect::{
 /// Moves the settings from `wire` to `request`.
 pub(super) fn read<'a>(mut wire: ChatCompletionRequest<'a>, request: &mut Request<'a>, reader: &mut Reader<'_>) {
     request.reasoning = reasoning(&mut wire, reader);
-    request.output_format = wire.response_format.take().and_then(|format| output_format(format, reader));
+    request.output_format = wire.response_format.take().and_then(|format| output_format(*format, reader));
 
     // Three names of one limit; the first present in this order wins.
     request.max_output_tokens = match (wire.max_completion_tokens, wire.max_output_tokens, wire.max_tokens) {
@@ -68,7 +68,7 @@ fn reasoning<'a>(wire: &mut ChatCompletionRequest<'a>, reader: &mut Reader<'_>) 
     }
     if let Some(reasoning) = wire.reasoning.take() {
         config.enabled = reasoning.enabled;
-        config.effort = config.effort.or_else(|| reasoning.effort.map(|effort| Effort::from_name(&effort)));
+        config.effort = config.effort.or_else(|| reasoning.effort.as_deref().map(Effort::from_name));
         config.budget_tokens = reader.count(reasoning.max_tokens, "/reasoning/max_tokens");
         reader.unknown(&reasoning.unknown, "/reasoning");
     }

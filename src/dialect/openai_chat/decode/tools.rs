@@ -49,7 +49,7 @@ fn tool<'a>(raw: Raw<'a>, place: Place, reader: &mut Reader<'_>) -> Option<Tool<
                 reader.wrong(place.field("function"), "is missing");
                 return None;
             };
-            let cache = tool.cache_control.or(definition.cache_control.take()).as_ref().map(content::cache_marker);
+            let cache = tool.cache_control.or(definition.cache_control.take()).as_deref().map(content::cache_marker);
             function(definition, place.field("function"), reader).map(|kind| Tool { kind, cache, place })
         }
     }
