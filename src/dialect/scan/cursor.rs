@@ -1,22 +1,19 @@
 //! What JSON is made of.
 
-use std::ops::Range;
-
 use super::{
     MAX_DEPTH,
-    plain::{SHORT, far, first_special, is_wide, plain},
+    plain::{SHORT, far, first_unusual, plain},
 };
 
 /// A place in JSON text. It looks at each byte once, and what it has gone over is sound, UTF-8 aside.
 ///
 /// It is small so that a long way is gone with a copy of it in registers, which is then put back. All that it does is
-/// inlined for the same reason, but for the rare ends of it, which know no cursor.
+/// inlined for the same reason, but for the inside of long strings, which knows no cursor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'b> {
-    bytes: &'b [u8],
-    /// Never past the end.
-    at: usize,
-    /// The bits of what strings hold, word on word, which tell whether it is ASCII.
+    /// What is ahead.
+    rest: &'b [u8],
+    /// The bits of strings that may hold more than ASCII, word on word, which tell whether one does.
     wide: u64,
 }
 
@@ -34,19 +31,26 @@ const END: u8 = 0;
 
 impl<'b> Cursor<'b> {
     #[inline(always)]
-    pub(super) fn new(bytes: &'b [u8], at: usize) -> Self {
-        Self { bytes, at: at.min(bytes.len()), wide: 0 }
+    pub(super) fn new(rest: &'b [u8]) -> Self {
+        Self { rest, wide: 0 }
     }
 
+    /// What is ahead.
     #[inline(always)]
-    pub(super) fn at(&self) -> usize {
-        self.at
+    pub(super) fn rest(&self) -> &'b [u8] {
+        self.rest
+    }
+
+    /// The bits of the strings gone over that may hold more than ASCII, word on word.
+    #[inline(always)]
+    pub(super) fn wide(&self) -> u64 {
+        self.wide
     }
 
     /// The byte here.
     #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.rest.first().copied()
     }
 
     #[inline(always)]
@@ -54,33 +58,29 @@ impl<'b> Cursor<'b> {
         self.peek().unwrap_or(END)
     }
 
-    /// What stands at `range`.
-    #[inline(always)]
-    pub(super) fn text(&self, range: Range<usize>) -> &'b [u8] {
-        self.bytes.get(range).unwrap_or_default()
-    }
-
-    /// Whether this is the end, and all that was gone over is UTF-8. If not, where it is not.
-    pub(super) fn end(&self) -> Result<(), usize> {
-        match self.peek() {
-            Some(_) => Err(self.at),
-            // Bytes past ASCII are only let through inside strings.
-            None if is_wide(self.wide) => std::str::from_utf8(self.bytes).map(|_| ()).map_err(|error| error.valid_up_to()),
-            None => Ok(()),
-        }
-    }
-
     /// To the end, where nothing can be found any more.
     pub(super) fn stop(&mut self) {
-        self.at = self.bytes.len();
+        self.rest = &[];
+    }
+
+    /// Over this byte.
+    #[inline(always)]
+    fn pass(&mut self) {
+        if let [_, rest @ ..] = self.rest {
+            self.rest = rest;
+        }
     }
 
     /// Over white space, to the next byte.
     #[inline(always)]
     pub(super) fn next(&mut self) -> u8 {
+        let byte = self.byte();
+        if byte > b' ' {
+            return byte;
+        }
         loop {
             match self.byte() {
-                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                b' ' | b'\t' | b'\n' | b'\r' => self.pass(),
                 byte => return byte,
             }
         }
@@ -89,7 +89,7 @@ impl<'b> Cursor<'b> {
     /// Over this byte and the white space behind it, to the next byte.
     #[inline(always)]
     pub(super) fn step(&mut self) -> u8 {
-        self.at += 1;
+        self.pass();
         self.next()
     }
 
@@ -97,7 +97,9 @@ impl<'b> Cursor<'b> {
     #[inline(always)]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let there = self.byte() == byte;
-        self.at += usize::from(there);
+        if there {
+            self.pass();
+        }
         there
     }
 
@@ -119,20 +121,24 @@ impl<'b> Cursor<'b> {
     pub(super) fn value(&mut self, above: usize) -> Result<(), Wrong> {
         let mut objects = 0u128;
         let mut depth = above;
+        let mut first = self.byte();
         'value: loop {
-            match self.byte() {
+            match first {
+                b'"' => _ = self.string()?,
                 open @ (b'{' | b'[') => {
                     if depth == MAX_DEPTH {
                         return Err(Wrong::Depth);
                     }
                     let object = open == b'{';
-                    if self.step() == if object { b'}' } else { b']' } {
-                        self.at += 1;
+                    first = self.step();
+                    if first == if object { b'}' } else { b']' } {
+                        self.pass();
                     } else {
                         objects = objects << 1 | u128::from(object);
                         depth += 1;
                         if object {
                             self.name()?;
+                            first = self.byte();
                         }
                         continue;
                     }
@@ -144,9 +150,10 @@ impl<'b> Cursor<'b> {
                 let object = objects & 1 == 1;
                 match self.next() {
                     b',' => {
-                        self.step();
+                        first = self.step();
                         if object {
                             self.name()?;
+                            first = self.byte();
                         }
                         continue 'value;
                     }
@@ -154,7 +161,7 @@ impl<'b> Cursor<'b> {
                     b']' if !object => {}
                     _ => return Err(Wrong::Syntax),
                 }
-                self.at += 1;
+                self.pass();
                 objects >>= 1;
                 depth -= 1;
             }
@@ -162,47 +169,52 @@ impl<'b> Cursor<'b> {
         }
     }
 
-    /// Over a member's name and colon, to its value. Gives the name's place, and whether it holds escapes.
+    /// Over a member's name and colon, to its value. Gives what is behind the name, and whether it holds escapes.
     #[inline(always)]
-    pub(super) fn name(&mut self) -> Result<(Range<usize>, bool), Wrong> {
-        let start = self.at;
+    pub(super) fn name(&mut self) -> Result<(&'b [u8], bool), Wrong> {
         if self.byte() != b'"' {
             return Err(Wrong::Syntax);
         }
         let escaped = self.string()?;
-        let end = self.at;
+        let behind = self.rest;
         if self.next() != b':' {
             return Err(Wrong::Syntax);
         }
         self.step();
-        Ok((start..end, escaped))
+        Ok((behind, escaped))
     }
 
     /// Over the string whose opening quote is here. Says whether it holds escapes.
     #[inline(always)]
     pub(super) fn string(&mut self) -> Result<bool, Wrong> {
-        self.at += 1;
-        let start = self.at;
+        let [_, inside @ ..] = self.rest else { return Err(Wrong::Syntax) };
+        self.rest = inside;
         // Most names, and most values that mean something to us, end within a few words.
         for _ in 0..SHORT / 8 {
-            let Some(word) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) else { break };
-            let word = u64::from_le_bytes(*word);
-            self.wide |= word;
-            let Some(bit) = first_special(word) else {
-                self.at += 8;
+            let Some((word, rest)) = self.rest.split_first_chunk() else { break };
+            let Some(run) = first_unusual(u64::from_le_bytes(*word)) else {
+                self.rest = rest;
                 continue;
             };
-            self.at += bit as usize / 8;
-            if (word >> bit) as u8 != b'"' {
-                break;
+            if let Some([b'"', rest @ ..]) = self.rest.get(run..) {
+                self.rest = rest;
+                return Ok(false);
             }
-            self.at += 1;
+            break;
+        }
+        let (run, wide) = match inside.len() - self.rest.len() {
+            known @ SHORT => far(inside, known),
+            _ => plain(inside),
+        };
+        self.rest = inside.get(run..).unwrap_or_default();
+        self.wide |= wide;
+        if self.eat(b'"') {
             return Ok(false);
         }
-        let Rest { end, wide, escaped, closed } = Rest::of(self.bytes, start, self.at);
-        self.at = end;
+        let Rest { rest, wide, closed } = Rest::of(self.rest);
+        self.rest = rest;
         self.wide |= wide;
-        if closed { Ok(escaped) } else { Err(Wrong::Syntax) }
+        if closed { Ok(true) } else { Err(Wrong::Syntax) }
     }
 
     #[inline(always)]
@@ -215,7 +227,7 @@ impl<'b> Cursor<'b> {
             self.digits()?;
         }
         if self.byte() | 0x20 == b'e' {
-            self.at += 1;
+            self.pass();
             if !self.eat(b'+') {
                 self.eat(b'-');
             }
@@ -227,66 +239,57 @@ impl<'b> Cursor<'b> {
     /// Over at least one digit.
     #[inline(always)]
     fn digits(&mut self) -> Result<(), Wrong> {
-        let start = self.at;
-        while self.byte().is_ascii_digit() {
-            self.at += 1;
+        if !self.byte().is_ascii_digit() {
+            return Err(Wrong::Syntax);
         }
-        if self.at > start { Ok(()) } else { Err(Wrong::Syntax) }
+        while let [b'0'..=b'9', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+        Ok(())
     }
 
     #[inline(always)]
     fn literal(&mut self, word: &[u8]) -> Result<(), Wrong> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if rest.starts_with(word) {
-            self.at += word.len();
+        if let Some(rest) = self.rest.strip_prefix(word) {
+            self.rest = rest;
             return Ok(());
         }
-        self.at += rest.iter().zip(word).take_while(|(one, other)| one == other).count();
+        let same = self.rest.iter().zip(word).take_while(|(one, other)| one == other).count();
+        self.rest = &self.rest[same..];
         Err(Wrong::Syntax)
     }
 }
 
-/// The rest of a string that is long or holds escapes.
-struct Rest {
-    /// Behind the closing quote, or at what is wrong.
-    end: usize,
+/// What is left when a string with escapes was gone over.
+struct Rest<'b> {
+    /// What is behind the closing quote, or from what is wrong on.
+    rest: &'b [u8],
     wide: u64,
-    escaped: bool,
     /// Whether nothing is wrong.
     closed: bool,
 }
 
-impl Rest {
-    /// Of the string whose inside begins at `start` and is plain up to `at`.
-    fn of(bytes: &[u8], start: usize, at: usize) -> Self {
-        let mut rest = Self { end: at, wide: 0, escaped: false, closed: false };
+impl<'b> Rest<'b> {
+    /// Of the string that goes on with its first escape.
+    #[cold]
+    fn of(mut rest: &'b [u8]) -> Self {
+        let mut wide = 0;
         loop {
-            let (plain, wide) = match rest.end - start {
-                known @ SHORT => far(bytes.get(start..).unwrap_or_default(), known),
-                _ => plain(bytes.get(rest.end..).unwrap_or_default()),
-            };
-            rest.end += plain;
-            rest.wide |= wide;
-            match bytes.get(rest.end..).unwrap_or_default() {
-                [b'"', ..] => {
-                    rest.end += 1;
-                    return Self { closed: true, ..rest };
-                }
-                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => rest.end += 2,
+            match rest {
+                [b'"', rest @ ..] => return Self { rest, wide, closed: true },
+                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind @ ..] => rest = behind,
                 [b'\\', b'u', digits @ ..] => {
                     let count = digits.iter().take(4).take_while(|digit| digit.is_ascii_hexdigit()).count();
-                    rest.end += 2 + count;
+                    rest = digits.get(count..).unwrap_or_default();
                     if count < 4 {
-                        return rest;
+                        return Self { rest, wide, closed: false };
                     }
                 }
-                [b'\\', ..] => {
-                    rest.end += 1;
-                    return rest;
-                }
-                _ => return rest,
+                [b'\\', rest @ ..] | rest => return Self { rest, wide, closed: false },
             }
-            rest.escaped = true;
+            let (run, more) = plain(rest);
+            rest = rest.get(run..).unwrap_or_default();
+            wide |= more;
         }
     }
 }

@@ -15,24 +15,47 @@ pub(in crate::dialect) fn plain(text: &[u8]) -> (usize, u64) {
         let Some((word, more)) = rest.split_first_chunk() else { break };
         let word = u64::from_le_bytes(*word);
         all |= word;
-        if let Some(bit) = first_special(word) {
-            return (text.len() - rest.len() + bit as usize / 8, all);
+        if let Some(run) = first_special(word) {
+            return (text.len() - rest.len() + run, all);
         }
         rest = more;
     }
-    let (more, wide) = if rest.len() < 8 { tail(rest) } else { far(text, SHORT) };
-    (text.len() - rest.len() + more, all | wide)
+    let known = text.len() - rest.len();
+    let (run, wide) = if rest.len() < 8 { tail(text, known) } else { far(text, known) };
+    (run, all | wide)
 }
 
-/// The first byte of `word`, its lowest, that ends a plain run in a string: quote, backslash or control. By its lowest bit.
+/// How many bytes of `word`, from its lowest on, come before one that ends a plain run in a string: quote, backslash or
+/// control.
 #[inline]
-pub(super) const fn first_special(word: u64) -> Option<u32> {
-    // What is below a bound wraps when that is subtracted, and sets its highest bit, which bytes past ASCII have anyway. With
-    // one bit flipped the quote is next to the controls. A borrow can only set bits above the first that is right.
+const fn first_special(word: u64) -> Option<usize> {
+    // A byte past ASCII may have been marked for nothing.
+    first(marks(word) & !word)
+}
+
+/// The same, and before one past ASCII: it costs less to know.
+#[inline]
+pub(super) const fn first_unusual(word: u64) -> Option<usize> {
+    first(marks(word) | word)
+}
+
+/// Marks what ends a plain run in its highest bit, and perhaps what is past ASCII or behind a mark.
+#[inline]
+const fn marks(word: u64) -> u64 {
+    // What is below a bound wraps when that is subtracted, and sets its highest bit. With one bit flipped the quote is next to
+    // the controls. A borrow can only set bits above the first that is right.
     let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    let marks = (quote_or_control | backslash) & !word & HIGH;
-    if marks == 0 { None } else { Some(marks.trailing_zeros() - 7) }
+    quote_or_control | backslash
+}
+
+/// How many bytes come before the first that is marked in its highest bit.
+#[inline]
+const fn first(marks: u64) -> Option<usize> {
+    match marks & HIGH {
+        0 => None,
+        marks => Some(marks.trailing_zeros() as usize / 8),
+    }
 }
 
 /// Whether a byte of `word` is past ASCII; or one of any word, if `word` has the bits of all.
@@ -41,13 +64,13 @@ pub(super) const fn is_wide(word: u64) -> bool {
     word & HIGH != 0
 }
 
-/// The bytes behind the last word.
-fn tail(text: &[u8]) -> (usize, u64) {
-    let plain = text.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20));
-    plain.fold((0, 0), |(count, all), byte| (count + 1, all | u64::from(*byte)))
+/// The same as `plain` of a text whose first `known` bytes are plain: one by one.
+fn tail(text: &[u8], known: usize) -> (usize, u64) {
+    let plain = text[known..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20));
+    plain.fold((known, 0), |(run, all), byte| (run + 1, all | u64::from(*byte)))
 }
 
-/// The same behind the first `known` bytes, which are plain and at least `SHORT`.
+/// The same in blocks, if at least `SHORT` are known.
 pub(super) fn far(text: &[u8], known: usize) -> (usize, u64) {
     let (mut at, mut wide) = (known, 0);
     while at < text.len() {
@@ -58,14 +81,14 @@ pub(super) fn far(text: &[u8], known: usize) -> (usize, u64) {
         wide |= seen.wide();
         if seen.control() {
             let run = block.iter().position(|byte| *byte < 0x20).unwrap_or(run);
-            return (at + run - known, wide);
+            return (at + run, wide);
         }
         at += run;
         if found.is_some() {
             break;
         }
     }
-    (at - known, wide)
+    (at, wide)
 }
 
 /// Of each lane the least byte and the bits of all, which compilers turn into vector instructions.

@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use super::{
     MAX_DEPTH, MAX_MEMBERS, Member, Members, ScanError,
     cursor::{Cursor, Wrong},
+    plain::is_wide,
 };
 
 /// A walk over a body, at a value. Whoever walks takes it apart or [skips](Self::skip) it.
@@ -13,6 +14,7 @@ use super::{
 /// [`Members::visit`], which began it, says what it was.
 #[derive(Clone, Debug)]
 pub struct Walk<'b> {
+    bytes: &'b [u8],
     cursor: Cursor<'b>,
     /// Objects and arrays that are open around this place.
     depth: usize,
@@ -76,9 +78,9 @@ pub(in crate::dialect) use by_name;
 
 impl<'b> Walk<'b> {
     pub(super) fn new(bytes: &'b [u8], at: usize) -> Self {
-        let mut cursor = Cursor::new(bytes, at);
+        let mut cursor = Cursor::new(bytes.get(at..).unwrap_or_default());
         cursor.next();
-        Self { cursor, depth: 0, failed: None }
+        Self { bytes, cursor, depth: 0, failed: None }
     }
 
     /// Walks over `text`, one value with nothing but white space around it, as `read` does. None if that reads nothing, or the
@@ -100,7 +102,7 @@ impl<'b> Walk<'b> {
     /// The value's position in the body.
     #[inline]
     pub fn at(&self) -> usize {
-        self.cursor.at()
+        self.bytes.len() - self.cursor.rest().len()
     }
 
     /// Walks over the value. Gives its bytes; none if it is not sound.
@@ -108,7 +110,7 @@ impl<'b> Walk<'b> {
     pub fn skip(&mut self) -> &'b [u8] {
         let start = self.at();
         match self.value() {
-            Ok(()) => self.cursor.text(start..self.at()),
+            Ok(()) => self.bytes.get(start..self.at()).unwrap_or_default(),
             Err(Unsound) => &[],
         }
     }
@@ -181,7 +183,13 @@ impl<'b> Walk<'b> {
         self.cursor.next();
         match self.failed {
             Some(error) => Err(error),
-            None => self.cursor.end().map_err(|offset| ScanError::Syntax { offset }),
+            None if self.peek().is_some() => Err(ScanError::Syntax { offset: self.at() }),
+            // Bytes past ASCII are only let through inside strings.
+            None if is_wide(self.cursor.wide()) => match std::str::from_utf8(self.bytes) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(ScanError::Syntax { offset: error.valid_up_to() }),
+            },
+            None => Ok(()),
         }
     }
 
@@ -225,10 +233,10 @@ impl<'b> Walk<'b> {
     fn entries(&mut self, mut each: impl FnMut(&mut Self, Name<'b>) -> Result<(), Unsound>) -> Result<(), Unsound> {
         let mut more = self.open(b'}')?;
         while more {
-            let (inside, escaped, span) = self.go(|cursor| {
-                let (span, escaped) = cursor.name()?;
-                Ok((cursor.text(span.start + 1..span.end - 1), escaped, span))
-            })?;
+            let start = self.at();
+            let (behind, escaped) = self.go(Cursor::name)?;
+            let span = start..self.bytes.len() - behind.len();
+            let inside = self.bytes.get(span.start + 1..span.end - 1).unwrap_or_default();
             each(self, Name { inside, escaped, span })?;
             more = self.more(b'}')?;
         }
