@@ -1,10 +1,11 @@
 //! One connection: which HTTP it speaks, and until when.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     ops::DerefMut,
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
 };
 
 use http::{Request, Response};
@@ -109,15 +110,27 @@ where
     C: DerefMut,
     C::Target: Future,
 {
+    // A look that costs nothing, at what the future below waits for.
+    let seen = order.clone();
     loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return Some(ended),
-            changed = order.changed() => match changed {
-                Ok(()) => finish(connection.as_mut()),
-                // The server is gone.
-                Err(_) => return None,
-            },
+        let mut changed = pin!(order.changed());
+        let mut waits = false;
+        let changed = poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Err(ended));
+            }
+            // The task is this connection's own, so whom it wakes stays the same.
+            if waits && matches!(seen.has_changed(), Ok(false)) {
+                return Poll::Pending;
+            }
+            waits = true;
+            changed.as_mut().poll(cx).map(Ok)
+        });
+        match changed.await {
+            Err(ended) => return Some(ended),
+            Ok(Ok(())) => finish(connection.as_mut()),
+            // The server is gone.
+            Ok(Err(_)) => return None,
         }
     }
 }

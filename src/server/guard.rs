@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
@@ -50,7 +50,11 @@ enum Patience {
 
 /// A timer that is set again only when it rings, so that a busy connection costs none.
 #[derive(Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(super) struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom it wakes, once it is set.
+    wakes: Option<Waker>,
+}
 
 impl<T> Guarded<T> {
     pub(super) fn new(inner: T, limits: Limits, activity: Arc<Activity>) -> Self {
@@ -116,9 +120,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
             }
             return read;
         }
+        // hyper may not read again when the answer is done, so an alarm is set while it runs. Any will do: when it rings,
+        // somebody looks.
+        if busy && this.read_alarm.is_set(cx) {
+            return Poll::Pending;
+        }
         let now = Instant::now();
         let deadline = match &mut this.patience {
-            // hyper may not read again when the answer is done, so the alarm is set while it runs.
             _ if busy => now + this.limits.idle,
             Patience::Head(since) => *since + this.limits.head,
             Patience::Next(since) => *since.get_or_insert(now) + this.limits.idle,
@@ -173,16 +181,28 @@ impl Alarm {
         if now >= deadline {
             return true;
         }
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
+        if sleep.as_mut().poll(cx).is_ready() {
+            // It was set for an earlier deadline.
+            sleep.as_mut().reset(deadline);
+            if sleep.as_mut().poll(cx).is_ready() {
+                return true;
+            }
         }
-        // It was set for an earlier deadline.
-        sleep.as_mut().reset(deadline);
-        sleep.as_mut().poll(cx).is_ready()
+        match &mut self.wakes {
+            Some(waker) => waker.clone_from(cx.waker()),
+            wakes => *wakes = Some(cx.waker().clone()),
+        }
+        false
+    }
+
+    /// Whether it will wake this task, sooner or later.
+    fn is_set(&self, cx: &Context<'_>) -> bool {
+        let set = self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed());
+        set && self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
     }
 }
 
