@@ -22,20 +22,23 @@ use crate::{
 ///
 /// The request's URI is absolute and its headers are complete but for the credential, which the client adds from
 /// [`target`](Self::target). The slices share the caller's bytes.
-// Boxed: a request moves through many hands, and an HTTP/1.1 connection keeps room for 32 of them.
+// Shared: a request moves through many hands, and whoever may have to send it again keeps a clone.
 #[derive(Clone, Debug)]
-pub struct Outgoing(Box<Parcel>);
+pub struct Outgoing {
+    parcel: Arc<Parcel>,
+    /// How many slices were read.
+    read: usize,
+}
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Parcel {
     target: Arc<Target>,
     dialect: &'static dyn Dialect,
     content: Content,
 }
 
-#[derive(Clone)]
 enum Content {
-    Slices { list: smallvec::IntoIter<[Bytes; 1]>, length: u64 },
+    Slices(SmallVec<[Bytes; 1]>),
     Upload(Upload),
 }
 
@@ -43,7 +46,7 @@ enum Content {
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Slices { list, length } => write!(f, "Slices({} of {length} bytes)", list.as_slice().len()),
+            Self::Slices(slices) => write!(f, "Slices({} of {} bytes)", slices.len(), length(slices)),
             Self::Upload(upload) => upload.fmt(f),
         }
     }
@@ -52,38 +55,46 @@ impl fmt::Debug for Content {
 impl Outgoing {
     /// A request made of slices, in order.
     pub fn from_slices(target: Arc<Target>, dialect: &'static dyn Dialect, slices: impl IntoIterator<Item = Bytes>) -> Self {
-        let list: SmallVec<[Bytes; 1]> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
-        let length = list.iter().map(|slice| slice.len() as u64).sum();
-        Self(Box::new(Parcel { target, dialect, content: Content::Slices { list: list.into_iter(), length } }))
+        let slices = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
+        Self::new(target, dialect, Content::Slices(slices))
+    }
+
+    fn new(target: Arc<Target>, dialect: &'static dyn Dialect, content: Content) -> Self {
+        Self { parcel: Arc::new(Parcel { target, dialect, content }), read: 0 }
     }
 
     /// The caller's payload, untouched.
     pub fn from_payload(target: Arc<Target>, dialect: &'static dyn Dialect, payload: Payload) -> Self {
         match payload {
             Payload::Whole(bytes) => Self::from_slices(target, dialect, [bytes]),
-            Payload::Stream(upload) => Self(Box::new(Parcel { target, dialect, content: Content::Upload(upload) })),
+            Payload::Stream(upload) => Self::new(target, dialect, Content::Upload(upload)),
         }
     }
 
     /// Where it goes.
     pub fn target(&self) -> &Arc<Target> {
-        &self.0.target
+        &self.parcel.target
     }
 
     /// The dialect it is in.
     pub fn dialect(&self) -> &'static dyn Dialect {
-        self.0.dialect
+        self.parcel.dialect
     }
 
     /// The deadlines it has.
     pub fn timeouts(&self) -> &Timeouts {
-        &self.0.target.timeouts
+        &self.parcel.target.timeouts
     }
 
     /// Whether it can be sent again: it is all in memory.
     pub fn is_replayable(&self) -> bool {
-        matches!(self.0.content, Content::Slices { .. })
+        matches!(self.parcel.content, Content::Slices(_))
     }
+}
+
+/// The bytes in `slices`.
+fn length(slices: &[Bytes]) -> u64 {
+    slices.iter().map(|slice| slice.len() as u64).sum()
 }
 
 impl Body for Outgoing {
@@ -91,22 +102,23 @@ impl Body for Outgoing {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0.content {
-            Content::Slices { list, length } => Poll::Ready(list.next().map(|slice| {
-                *length -= slice.len() as u64;
-                Ok(Frame::data(slice))
+        let this = &mut *self;
+        match &this.parcel.content {
+            Content::Slices(slices) => Poll::Ready(slices.get(this.read).map(|slice| {
+                this.read += 1;
+                Ok(Frame::data(slice.clone()))
             })),
             Content::Upload(upload) => upload.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0.content, Content::Slices { list, .. } if list.as_slice().is_empty())
+        matches!(&self.parcel.content, Content::Slices(slices) if self.read >= slices.len())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0.content {
-            Content::Slices { length, .. } => SizeHint::with_exact(*length),
+        match &self.parcel.content {
+            Content::Slices(slices) => SizeHint::with_exact(length(slices.get(self.read..).unwrap_or_default())),
             Content::Upload(_) => SizeHint::default(),
         }
     }
