@@ -31,23 +31,23 @@ static HEADERS: [HeaderName; 3] = [header::AUTHORIZATION, HeaderName::from_stati
 pub(super) fn find<'a>(headers: &'a HeaderMap, format: &KeyFormat) -> Result<(ParsedKey<'a>, Places), FaultKind> {
     let mut found: Option<(&[u8], ParsedKey<'_>)> = None;
     let mut foreign = false;
-    let mut places = Places::default();
-    for (name, held) in HEADERS.iter().zip(&mut places.0) {
-        let mut others = false;
-        for value in headers.get_all(name) {
-            let Some(text) = credential(name, value) else {
-                // No credential; but what is not even text may have been meant as one.
-                others = true;
-                foreign |= value.to_str().is_err();
-                continue;
-            };
-            match (format.parse_bytes(text), found) {
-                (None, _) => (others, foreign) = (true, true),
-                (Some(key), None) => (found, *held) = (Some((text, key)), Held::Ours),
-                (Some(_), Some((first, _))) if text == first => *held = Held::Ours,
-                (Some(_), Some(_)) => return Err(FaultKind::TwoKeys),
-            }
+    let (mut places, mut others) = (Places::default(), [false; HEADERS.len()]);
+    for (name, value) in headers {
+        let Some(at) = HEADERS.iter().position(|place| place == name) else { continue };
+        let Some(text) = credential(name, value) else {
+            // No credential; but what is not even text may have been meant as one.
+            others[at] = true;
+            foreign |= value.to_str().is_err();
+            continue;
+        };
+        match (format.parse_bytes(text), found) {
+            (None, _) => (others[at], foreign) = (true, true),
+            (Some(key), None) => (found, places.0[at]) = (Some((text, key)), Held::Ours),
+            (Some(_), Some((first, _))) if text == first => places.0[at] = Held::Ours,
+            (Some(_), Some(_)) => return Err(FaultKind::TwoKeys),
         }
+    }
+    for (held, others) in places.0.iter_mut().zip(others) {
         if others && *held == Held::Ours {
             *held = Held::Both;
         }
