@@ -94,7 +94,12 @@ impl Line {
 
     /// Whether another request can be sent, now that the answer was read to its end.
     pub(super) fn rest(&mut self) -> bool {
-        self.look();
+        // Mostly the connection saw the answer's end before its reader did, and listens for what comes next.
+        if self.is_ready() {
+            self.pulse.rest();
+        } else {
+            self.look();
+        }
         self.is_ready()
     }
 

@@ -75,9 +75,14 @@ impl Pulse {
 
     /// Polls `step` once, for no task.
     pub(super) fn glance<T>(&self, step: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        self.rest();
+        step(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Forgets the task, which is done with the connection, and what happened so far.
+    pub(super) fn rest(&self) {
         self.shared.release();
         self.shared.state.store(QUIET, Ordering::Release);
-        step(&mut Context::from_waker(&self.waker))
     }
 
     /// Whether anything happened since the last poll.
