@@ -31,11 +31,9 @@ pub enum Operation {
 /// The edits that make a caller's request a provider's: the model's name, our own members.
 pub fn patch_request(body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
     if members.find(body, "model").is_some() {
-        edits.write(body, members, "model", |out| json::string(out, target.model));
+        edits.set_text(body, members, "model", target.model);
     }
-    for name in GATEWAY_MEMBERS {
-        edits.remove(body, members, name);
-    }
+    edits.remove_all(body, members, &GATEWAY_MEMBERS);
 }
 
 /// A pipe for `operation`. `dialect` tells errors inside a stream.

@@ -79,6 +79,15 @@ impl Edits {
         any
     }
 
+    /// As [`remove`](Self::remove), for several names in one pass.
+    pub(super) fn remove_all(&mut self, body: &[u8], members: &Members, names: &[&str]) {
+        for (at, member) in members.iter().enumerate() {
+            if names.iter().any(|name| member.is(body, name)) {
+                self.object(members).cut(members, at);
+            }
+        }
+    }
+
     /// Adds a member, `value` a JSON text, at the object's end. The name must need no escapes.
     pub fn append(&mut self, members: &Members, name: &'static str, value: impl AsRef<[u8]>) {
         let insert = self.insert(name, |text| text.extend_from_slice(value.as_ref()));
@@ -140,6 +149,18 @@ impl Edits {
             return None;
         }
         Some(Insert { name, with })
+    }
+
+    /// As [`set`](Self::set), with a text. Where the body says just that already, nothing is done.
+    pub fn set_text(&mut self, body: &[u8], members: &Members, name: &'static str, text: &str) {
+        let mut found = members.all(body, name).map(|(_, member)| member.bytes(body));
+        let (only, more) = (found.next(), found.next());
+        let inside = only.and_then(|json| json.strip_prefix(b"\"")?.strip_suffix(b"\""));
+        let said = more.is_none() && inside == Some(text.as_bytes()) && !text.contains('\\');
+        // Another edit may have changed it.
+        if !(said && self.is_empty()) {
+            self.write(body, members, name, |out| json::string(out, text));
+        }
     }
 
     /// Whether there is nothing to do.
@@ -407,6 +428,22 @@ mod tests {
         };
         assert_eq!(set(r#"{"m":7,"a":2,"\u006d":8}"#), r#"{"m":1,"a":2}"#);
         assert_eq!(set(r#"{"a":2}"#), r#"{"a":2,"m":1}"#);
+    }
+
+    #[test]
+    fn what_is_said_already_stays() {
+        let set = |body, text| edited(body, |body, members, edits| edits.set_text(body, members, "m", text));
+        assert_eq!(set(r#"{"m": "x"}"#, "x"), r#"{"m": "x"}"#);
+        assert_eq!(set(r#"{"m":"y"}"#, "x"), r#"{"m":"x"}"#);
+        assert_eq!(set(r#"{}"#, "x"), r#"{"m":"x"}"#);
+        assert_eq!(set(r#"{"m":"x","m":"x"}"#, "x"), r#"{"m":"x"}"#);
+        assert_eq!(set(r#"{"m":"\\u0078"}"#, r"\u0078"), r#"{"m":"\\u0078"}"#);
+        assert_eq!(set(r#"{"m":"a\\b"}"#, r"a\\b"), r#"{"m":"a\\\\b"}"#);
+        let twice = edited(r#"{"m":"x"}"#, |body, members, edits| {
+            edits.set_text(body, members, "m", "y");
+            edits.set_text(body, members, "m", "x");
+        });
+        assert_eq!(twice, r#"{"m":"x"}"#);
     }
 
     #[test]

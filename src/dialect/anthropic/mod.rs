@@ -41,7 +41,6 @@ use super::{
     AnswerOptions, Decoder, Dialect, Edits, Encoder, Exchange, GATEWAY_MEMBERS, Loss, Losses, Pipe, Stamp, Target,
     conversation::{Answer, Request},
     grammar::Grammar,
-    json,
     scan::Members,
 };
 use crate::fault::{Detail, Fault};
@@ -84,10 +83,8 @@ impl Dialect for AnthropicMessages {
     }
 
     fn patch_request(&self, body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
-        edits.write(body, members, "model", |out| json::string(out, target.model));
-        for name in GATEWAY_MEMBERS {
-            edits.remove(body, members, name);
-        }
+        edits.set_text(body, members, "model", target.model);
+        edits.remove_all(body, members, &GATEWAY_MEMBERS);
     }
 
     fn decoder(&self, exchange: &Exchange) -> Box<dyn Decoder> {

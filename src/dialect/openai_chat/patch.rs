@@ -1,16 +1,14 @@
 //! A caller's own request, made to fit another provider of the same dialect without being parsed.
 
 use crate::dialect::{
-    Capabilities, Edits, GATEWAY_MEMBERS, LengthMember, Target, json,
+    Capabilities, Edits, GATEWAY_MEMBERS, LengthMember, Target,
     scan::{self, Member, Members},
 };
 
 /// Collects the edits: the model, our own members, the usage that only we ask for, the provider's quirks.
 pub(super) fn request(body: &[u8], members: &Members, target: &Target<'_>, edits: &mut Edits) {
-    edits.write(body, members, "model", |out| json::string(out, target.model));
-    for name in GATEWAY_MEMBERS {
-        edits.remove(body, members, name);
-    }
+    edits.set_text(body, members, "model", target.model);
+    edits.remove_all(body, members, &GATEWAY_MEMBERS);
     length(body, members, target.capabilities, edits);
     let streams = members.find(body, "stream").is_some_and(|stream| stream.text(body) == "true");
     if streams && target.want_usage && target.capabilities.stream_usage {

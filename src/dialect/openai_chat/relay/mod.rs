@@ -33,7 +33,7 @@ use crate::{
 pub(super) struct ChatRelay {
     stamp: Stamp,
     options: AnswerOptions,
-    /// The gateway's id as a JSON string.
+    /// The gateway's id as a JSON string, for a stream's chunks.
     id: Bytes,
     /// Whether a chunk went out.
     begun: bool,
@@ -46,12 +46,10 @@ pub(super) struct ChatRelay {
 
 impl ChatRelay {
     pub(super) fn new(stamp: Stamp, options: AnswerOptions) -> Self {
-        let mut id = BytesMut::new();
-        json::string(&mut id, &stamp.id);
         Self {
             stamp,
             options,
-            id: id.freeze(),
+            id: Bytes::new(),
             begun: false,
             usage: None,
             losses: Losses::default(),
@@ -69,6 +67,11 @@ impl ChatRelay {
             return Ok(());
         }
         told.tell(seen);
+        if self.id.is_empty() {
+            let mut id = BytesMut::new();
+            json::string(&mut id, &self.stamp.id);
+            self.id = id.freeze();
+        }
         let (before, first) = (out.len(), !self.begun);
         let (members, choices) = (&places.members, told.choices);
         let usage = members.find(body, "usage");
@@ -243,7 +246,7 @@ impl Pipe for ChatRelay {
         seen.ended = true;
         let Some(notes) = &self.options.notes else { return Ok(smallvec![body.clone()]) };
         let mut edits = Edits::default();
-        edits.set(body, &places.members, "id", &self.id);
+        edits.write(body, &places.members, "id", |out| json::string(out, &self.stamp.id));
         edits.write(body, &places.members, "provider", |out| json::string(out, notes.provider()));
         usage::annotate(body, &places, &self.options, seen, &mut edits);
         Ok(edits.apply(body))
