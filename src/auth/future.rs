@@ -9,12 +9,11 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use crate::{
     fault::Fault,
-    stage::{AnswerBody, Endpoint, GenerationId, Principal, fault_response},
+    stage::{AnswerBody, AtOnce, Endpoint, GenerationId, Principal, at_once, fault_response},
 };
 
 /// What the key store will say.
@@ -41,8 +40,9 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Checking { check: Check, waiting: Option<Waiting<S, B>> },
-        Passed { #[pin] call: Oneshot<S, Request<B>> },
+        // Boxed: it is rare, and larger than the others.
+        Checking { check: Check, waiting: Option<Box<Waiting<S, B>>> },
+        Passed { #[pin] call: AtOnce<S, Request<B>> },
         Refused { response: Option<Response<Bytes>> },
     }
 }
@@ -67,7 +67,7 @@ where
     }
 
     pub(super) fn check(check: Check, inner: S, request: Request<B>, id: GenerationId) -> Self {
-        Self { state: State::Checking { check, waiting: Some(Waiting { inner, request, id }) } }
+        Self { state: State::Checking { check, waiting: Some(Box::new(Waiting { inner, request, id })) } }
     }
 }
 
@@ -76,7 +76,7 @@ where
     S: Service<Request<B>>,
 {
     fn pass(inner: S, request: Request<B>) -> Self {
-        Self::Passed { call: Oneshot::new(inner, request) }
+        Self::Passed { call: at_once(inner, request) }
     }
 
     /// The request's body is dropped unread.
@@ -99,7 +99,7 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Checking { check, waiting } => {
                     let answer = ready!(check.as_mut().poll(cx));
-                    let Waiting { inner, mut request, id } = waiting.take().expect("polled after completion");
+                    let Waiting { inner, mut request, id } = *waiting.take().expect("polled after completion");
                     match answer {
                         Ok(principal) => {
                             request.extensions_mut().insert(principal);

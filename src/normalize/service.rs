@@ -62,13 +62,21 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<ResBody> {
         let started = Instant::now();
-        let (inner, config) = (self.inner.clone(), self.config.clone());
+        let (mut inner, config) = (self.inner.clone(), self.config.clone());
         let (mut parts, body) = request.into_parts();
         let id = GenerationId::of(&mut parts.extensions);
-        let dialect = Endpoint::dialect_of(parts.uri.path(), &parts.headers);
+        let endpoint = Endpoint::of(&parts);
+        let dialect = match endpoint {
+            Ok(Endpoint::Call { dialect, .. }) => dialect,
+            _ => Endpoint::dialect_of(parts.uri.path(), &parts.headers),
+        };
         ResponseFuture(Box::pin(async move {
-            let answer = match normalize(&parts, body, &config, &id, started).await {
-                Ok(call) => inner.oneshot(Request::from_parts(parts, call)).await.map_err(|error| Fault::from(error.into())),
+            let answer = match normalize(endpoint, &parts, body, &config, &id, started).await {
+                // Not by `oneshot`, which moves what it is given once more.
+                Ok(call) => match inner.ready().await.map_err(|error| Fault::from(error.into())) {
+                    Ok(ready) => ready.call(Request::from_parts(parts, call)).await.map_err(|error| Fault::from(error.into())),
+                    Err(fault) => Err(fault),
+                },
                 Err(fault) => Err(fault),
             };
             match answer {
@@ -85,12 +93,19 @@ where
 }
 
 /// Makes the call.
-async fn normalize<B>(parts: &Parts, body: B, config: &Config, id: &GenerationId, started: Instant) -> Result<Call, Fault>
+async fn normalize<B>(
+    endpoint: Result<Endpoint, Missing>,
+    parts: &Parts,
+    body: B,
+    config: &Config,
+    id: &GenerationId,
+    started: Instant,
+) -> Result<Call, Fault>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let (operation, dialect) = match Endpoint::of(parts) {
+    let (operation, dialect) = match endpoint {
         Ok(Endpoint::Call { operation, dialect }) => (operation, dialect),
         Ok(Endpoint::Unbuilt) => return Err(FaultKind::NotImplemented { what: named(parts) }.into()),
         Ok(Endpoint::Read(_)) | Err(Missing::Path) => return Err(FaultKind::NotFound { what: named(parts) }.into()),

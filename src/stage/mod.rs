@@ -11,6 +11,7 @@
 //! send any of them.
 
 mod answer;
+mod at_once;
 mod attempt;
 mod call;
 mod deadline;
@@ -39,6 +40,8 @@ pub use self::{
     watchdog::{Watchdog, Watched},
 };
 pub(crate) use self::{
+    at_once::{AtOnce, at_once},
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
+    tally::Beginner,
 };

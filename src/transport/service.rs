@@ -24,7 +24,7 @@ use super::demo::{Demo, DemoBody, DemoFuture};
 use crate::{
     catalog::{ProviderId, Wire},
     fault::{Fault, FaultKind},
-    stage::Outgoing,
+    stage::{AtOnce, Outgoing, at_once},
 };
 
 type OwnBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -104,7 +104,7 @@ where
         let provider = &request.body().target().provider;
         let kind = match (self.own.get(&provider.name), &provider.wire) {
             (Some(own), _) => FutureKind::Own { future: Box::pin(own.clone().oneshot(request)) },
-            (None, Wire::Http(_)) => FutureKind::Http { future: self.http.clone().oneshot(request) },
+            (None, Wire::Http(_)) => FutureKind::Http { future: at_once(self.http.clone(), request) },
             (None, Wire::Demo) => FutureKind::Demo { future: self.demo.call(request) },
         };
         TransportFuture { kind }
@@ -129,7 +129,7 @@ pin_project! {
     where
         H: Service<Request<Outgoing>>,
     {
-        Http { #[pin] future: Oneshot<H, Request<Outgoing>> },
+        Http { #[pin] future: AtOnce<H, Request<Outgoing>> },
         Demo { future: DemoFuture },
         Own { future: Pin<Box<Oneshot<Own, Request<Outgoing>>>> },
     }
