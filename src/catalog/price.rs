@@ -271,7 +271,7 @@ impl Cost {
     }
 
     /// The lines of [`of`](Self::of), one by one.
-    pub fn lines_of(usage: &Usage, price: Option<&Price>) -> impl Iterator<Item = CostLine> {
+    pub fn lines_of(usage: &Usage, price: Option<&Price>) -> impl Iterator<Item = CostLine> + Clone {
         let tier = price.and_then(|price| price.tier(usage.prompt().saturating_add(usage.input_audio)));
         let used = Meter::ALL.into_iter().map(|meter| (meter, meter.of(usage))).filter(|(_, quantity)| *quantity > 0);
         used.map(move |(meter, quantity)| {
@@ -293,38 +293,51 @@ impl Cost {
 
     /// Writes `{total_nanos, total_usd, currency, lines}` as JSON. `total_usd` is `total_nanos`, the lines are exact.
     pub fn write(&self, out: &mut BytesMut) {
-        let nanos = self.total().nanos();
-        out.extend_from_slice(br#"{"total_nanos":"#);
-        json::number(out, nanos);
-        out.extend_from_slice(br#","total_usd":""#);
-        Picodollars(u128::from(nanos) * NANO).write(out);
-        out.extend_from_slice(br#"","currency":"USD","lines":"#);
-        self.write_lines(out);
-        out.extend_from_slice(b"}");
+        write(self.lines.iter().copied(), out);
+    }
+
+    /// [Writes](Self::write) what `usage` costs at `price`.
+    pub(crate) fn write_of(usage: &Usage, price: Option<&Price>, out: &mut BytesMut) {
+        write(Self::lines_of(usage, price), out);
     }
 
     /// Writes the lines as a JSON array of `{meter, quantity, unit_price_usd, cost_usd}`; a line without a price has
     /// `"unit_price_usd": null`.
     pub fn write_lines(&self, out: &mut BytesMut) {
-        out.extend_from_slice(b"[");
-        for (at, line) in self.lines.iter().enumerate() {
-            out.extend_from_slice(if at > 0 { br#",{"meter":""# } else { br#"{"meter":""# });
-            out.extend_from_slice(line.meter.name().as_bytes());
-            out.extend_from_slice(br#"","quantity":"#);
-            json::number(out, line.quantity);
-            match line.rate {
-                Some(rate) => {
-                    out.extend_from_slice(br#","unit_price_usd":""#);
-                    Picodollars(u128::from(rate.0)).write(out);
-                    out.extend_from_slice(br#"","cost_usd":""#);
-                }
-                None => out.extend_from_slice(br#","unit_price_usd":null,"cost_usd":""#),
-            }
-            line.amount.write(out);
-            out.extend_from_slice(br#""}"#);
-        }
-        out.extend_from_slice(b"]");
+        write_lines(self.lines.iter().copied(), out);
     }
+}
+
+fn write(lines: impl Iterator<Item = CostLine> + Clone, out: &mut BytesMut) {
+    let nanos = lines.clone().map(|line| line.amount).sum::<Picodollars>().nanos();
+    out.extend_from_slice(br#"{"total_nanos":"#);
+    json::number(out, nanos);
+    out.extend_from_slice(br#","total_usd":""#);
+    Picodollars(u128::from(nanos) * NANO).write(out);
+    out.extend_from_slice(br#"","currency":"USD","lines":"#);
+    write_lines(lines, out);
+    out.extend_from_slice(b"}");
+}
+
+fn write_lines(lines: impl Iterator<Item = CostLine>, out: &mut BytesMut) {
+    out.extend_from_slice(b"[");
+    for (at, line) in lines.enumerate() {
+        out.extend_from_slice(if at > 0 { br#",{"meter":""# } else { br#"{"meter":""# });
+        out.extend_from_slice(line.meter.name().as_bytes());
+        out.extend_from_slice(br#"","quantity":"#);
+        json::number(out, line.quantity);
+        match line.rate {
+            Some(rate) => {
+                out.extend_from_slice(br#","unit_price_usd":""#);
+                Picodollars(u128::from(rate.0)).write(out);
+                out.extend_from_slice(br#"","cost_usd":""#);
+            }
+            None => out.extend_from_slice(br#","unit_price_usd":null,"cost_usd":""#),
+        }
+        line.amount.write(out);
+        out.extend_from_slice(br#""}"#);
+    }
+    out.extend_from_slice(b"]");
 }
 
 impl FromStr for Meter {

@@ -19,12 +19,12 @@ use super::{
 use crate::{
     dialect::Seen,
     fault::{Fault, FaultKind},
-    stage::{Begin, Call, CallFacts, Intent, Outcome, Principal, Tally},
+    stage::{Begin, Beginner, Call, CallFacts, Intent, Outcome, Principal, Tally},
 };
 
 /// Owes the ledger one record. [`finish`](Self::finish) pays it; dropping it unpaid says that the caller left.
 pub(super) struct Recorder {
-    account: Arc<Account>,
+    account: Beginner<Account>,
     tally: Tally,
     observes: bool,
 }
@@ -51,14 +51,13 @@ impl Recorder {
     pub(super) fn open(options: Arc<Options>, call: Call, extensions: &Extensions) -> (Self, Call) {
         let observer = options.observer();
         let observes = observer.is_some();
-        let account = Arc::new(Account {
+        let (tally, account) = Tally::shared(Account {
             options,
             call: call.facts().clone(),
             principal: extensions.get::<Principal>().cloned().unwrap_or_else(Principal::anonymous),
             prompt_tokens: estimate::prompt_tokens(call.payload()),
             owed: Mutex::new(Some(Owed { status: None, observer: observer.map(Box::new) })),
         });
-        let tally = Tally::new(account.clone());
         (Self { account, tally: tally.clone(), observes }, call.with_tally(tally))
     }
 
@@ -126,7 +125,7 @@ impl Account {
     }
 }
 
-impl Begin for Arc<Account> {
+impl Begin for Account {
     fn begin<'a>(&'a self, intent: Intent<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
         let estimate = estimate::usage(intent.call, self.prompt_tokens, &Seen::default());
         let intended = Intended { intent, principal: &self.principal, estimate };

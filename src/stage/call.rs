@@ -73,6 +73,7 @@ pub struct Upload(Arc<Mutex<Option<UnsyncBoxBody<Bytes, BoxError>>>>);
 
 impl Call {
     /// A call with an inert tally.
+    #[inline]
     pub fn new(facts: CallFacts, payload: Payload) -> Self {
         Self { facts: Arc::new(facts), payload, tally: Tally::default() }
     }

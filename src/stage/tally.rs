@@ -3,10 +3,13 @@
 use std::{
     fmt,
     future::Future,
+    ops::Deref,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
+
+use bytes::BytesMut;
 
 use super::{CallFacts, health::Running};
 use crate::{
@@ -25,6 +28,17 @@ pub struct Tally(Option<Arc<Account>>);
 struct Account<B: ?Sized = dyn Begin> {
     entries: Mutex<Entries>,
     begin: B,
+}
+
+/// Who admits an account's attempts.
+pub(crate) struct Beginner<B>(Arc<Account<B>>);
+
+impl<B> Deref for Beginner<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        &self.0.begin
+    }
 }
 
 #[derive(Default)]
@@ -120,7 +134,13 @@ impl From<End> for Outcome {
 impl Tally {
     /// An account whose attempts `begin` admits.
     pub fn new(begin: impl Begin) -> Self {
-        Self(Some(Arc::new(Account { entries: Mutex::default(), begin })))
+        Self::shared(begin).0
+    }
+
+    /// As [`new`](Self::new), for who also keeps `begin`.
+    pub(crate) fn shared<B: Begin>(begin: B) -> (Self, Beginner<B>) {
+        let account = Arc::new(Account { entries: Mutex::default(), begin });
+        (Self(Some(account.clone())), Beginner(account))
     }
 
     /// Opens an attempt, before it is dispatched.
@@ -239,9 +259,8 @@ impl AttemptTally {
         self.with(|entry| entry.seen.clone_from(seen));
     }
 
-    /// Closes the attempt with a whole answer, of which `seen` was seen and which the caller is shown from here on.
-    pub fn complete(&self, seen: Seen) {
-        let now = Instant::now();
+    /// Closes the attempt with a whole answer, of which `seen` was seen and which was there at `now`.
+    pub fn complete(&self, seen: Seen, now: Instant) {
         self.with(|entry| {
             entry.committed.get_or_insert(now);
             entry.end(Outcome::Complete, None, now);
@@ -260,6 +279,11 @@ impl AttemptTally {
     /// What `usage` costs at the attempt's price.
     pub fn cost(&self, usage: &Usage) -> Cost {
         Cost::of(usage, self.target.price.as_deref())
+    }
+
+    /// Writes that as [`Cost::write`] does.
+    pub(crate) fn write_cost(&self, usage: &Usage, out: &mut BytesMut) {
+        Cost::write_of(usage, self.target.price.as_deref(), out);
     }
 
     fn with(&self, change: impl FnOnce(&mut AttemptEntry)) {

@@ -97,7 +97,7 @@ impl Exchange {
     /// A whole answer, that came as `body` and ended like this.
     pub(super) fn whole<B>(mut self, body: &Bytes, end: Result<(), Fault>, media_type: Option<&HeaderValue>) -> Answer<B> {
         end.map_err(|fault| fault.at(Phase::BeforeCommit))?;
-        let _ = self.notes.committed.set(std::time::Instant::now());
+        let now = *self.notes.committed.get_or_init(std::time::Instant::now);
         let mut seen = Seen::default();
         let slices = match self.pipe.whole(body, &mut seen) {
             Ok(slices) => slices,
@@ -117,7 +117,7 @@ impl Exchange {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let cost = seen.usage.map(|usage| Cost::total_of(&usage, self.notes.target.price.as_deref()));
         head::annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], cost, &mut headers);
-        self.notes.tally.complete(seen);
+        self.notes.tally.complete(seen, now);
         let mut response = Response::new(TranslatedBody::whole(slices));
         *response.headers_mut() = headers;
         Ok(response)

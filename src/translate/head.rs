@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::InvalidUri};
+use smallvec::SmallVec;
 
 use super::notes::{AnswerNotes, write_millis};
 use crate::{
@@ -51,19 +52,24 @@ pub(super) fn outgoing(
     target: &Target,
     body: Outgoing,
 ) -> Result<Request<Outgoing>, Fault> {
-    // With the host, the length and the credential, which the client adds, there are five. Six is what a map of its size holds.
-    let mut headers = HeaderMap::with_capacity(6);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let Parts { mut headers, extensions, .. } = parts;
     let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
     let mut accept = None;
+    let mut kept: SmallVec<[(HeaderName, HeaderValue); 2]> = SmallVec::new();
     // Lists may come in several lines.
-    for (name, value) in &parts.headers {
+    for (name, value) in &headers {
         if *name == header::ACCEPT {
             accept.get_or_insert_with(|| value.clone());
         } else if own.contains(name) || SHARED.contains(name) {
-            headers.append(name.clone(), value.clone());
+            kept.push((name.clone(), value.clone()));
         }
     }
+    // The emptied map has room for what goes up.
+    headers.clear();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    kept.into_iter().for_each(|(name, value)| {
+        headers.append(name, value);
+    });
     headers.insert(header::ACCEPT, accept.unwrap_or(HeaderValue::from_static("*/*")));
     for (name, value) in &target.provider.default_headers {
         headers.entry(name).or_insert_with(|| value.clone());
@@ -72,7 +78,7 @@ pub(super) fn outgoing(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri(target, operation, dialect)?;
     *request.headers_mut() = headers;
-    *request.extensions_mut() = parts.extensions;
+    *request.extensions_mut() = extensions;
     Ok(request)
 }
 
@@ -102,8 +108,8 @@ pub(super) fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losse
     let mut line = Line::new(headers);
     line.write(X_GATEWAY_PROVIDER, |out| out.extend_from_slice(target.provider.name.as_str().as_bytes()));
     line.write(X_GATEWAY_MODEL, |out| out.extend_from_slice(model.unwrap_or(&target.model).as_bytes()));
-    let now = std::time::Instant::now();
-    let (before, with) = (notes.sent.saturating_duration_since(notes.call.started), now.saturating_duration_since(notes.sent));
+    let committed = *notes.committed.get_or_init(std::time::Instant::now);
+    let (before, with) = (notes.sent.saturating_duration_since(notes.call.started), committed.saturating_duration_since(notes.sent));
     line.write(SERVER_TIMING, |out| {
         out.extend_from_slice(b"gateway;dur=");
         write_millis(out, before);

@@ -31,7 +31,7 @@ impl Notes for AnswerNotes {
     }
 
     fn cost(&self, usage: &Usage, out: &mut BytesMut) -> bool {
-        self.tally.cost(usage).write(out);
+        self.tally.write_cost(usage, out);
         true
     }
 
