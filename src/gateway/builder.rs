@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tower::{BoxError, Layer, ServiceBuilder, util::BoxCloneSyncService};
+use tower::{BoxError, Layer, ServiceBuilder};
 use tower_service::Service;
 
 use super::{
@@ -218,7 +218,8 @@ where
     B::Error: Into<BoxError>,
 {
     use tower::ServiceExt;
-    BoxCloneSyncService::new(service.map_response(|response: Response<B>| response.map(GatewayBody::new)))
+    let service = service.map_response(|response: Response<B>| response.map(GatewayBody::new));
+    Arc::new(move |request| Box::pin(service.clone().call(request)))
 }
 
 impl<A, L> fmt::Debug for GatewayBuilder<A, L> {

@@ -20,7 +20,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use pin_project_lite::pin_project;
 use tokio::sync::{Notify, futures::OwnedNotified};
-use tower::{BoxError, util::BoxCloneSyncService};
+use tower::BoxError;
 use tower_service::Service;
 
 use super::{
@@ -48,7 +48,9 @@ pub struct Gateway {
 }
 
 pub(super) type GatewayRequest = Request<UnsyncBoxBody<Bytes, BoxError>>;
-pub(super) type Keyed = BoxCloneSyncService<GatewayRequest, Response<GatewayBody>, Infallible>;
+/// A service that is always ready, its types hidden. Shared: each call clones what is inside, and no box around it.
+pub(super) type Keyed = Arc<dyn Fn(GatewayRequest) -> Answer + Send + Sync>;
+pub(super) type Answer = Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>;
 
 pub(super) struct Shared {
     pub(super) api: Arc<Api>,
@@ -145,8 +147,12 @@ where
         if self.shared.draining.load(Ordering::SeqCst) && !matches!(endpoint, Endpoint::Read(_)) {
             return GatewayFuture::ready(Self::refuse(&mut parts, &FaultKind::Overloaded.into()));
         }
-        let told = (Endpoint::dialect_of(parts.uri.path(), &parts.headers), GenerationId::of(&mut parts.extensions));
-        let answer: Pin<Box<dyn Future<Output = _> + Send>> = match (endpoint, endpoint.access()) {
+        let dialect = match endpoint {
+            Endpoint::Call { dialect, .. } => dialect,
+            _ => Endpoint::dialect_of(parts.uri.path(), &parts.headers),
+        };
+        let told = (dialect, GenerationId::of(&mut parts.extensions));
+        let answer: Answer = match (endpoint, endpoint.access()) {
             (Endpoint::Read(read), Access::Open) => {
                 let api = self.shared.api.clone();
                 Box::pin(async move { Ok(api.answer(read, parts).await.map(GatewayBody::from)) })
@@ -154,7 +160,7 @@ where
             _ => {
                 let body = body.map_err(Into::into).boxed_unsync();
                 let request = Request::from_parts(parts, body);
-                let Ok(answer) = catch_unwind(AssertUnwindSafe(|| self.keyed.call(request))) else {
+                let Ok(answer) = catch_unwind(AssertUnwindSafe(|| (self.keyed)(request))) else {
                     return GatewayFuture::ready(told_of(FaultKind::Internal, &told));
                 };
                 answer
@@ -186,7 +192,7 @@ pin_project! {
     enum State {
         Ready { response: Option<Response<GatewayBody>> },
         Running {
-            answer: Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>,
+            answer: Answer,
             #[pin]
             aborted: OwnedNotified,
             // Who is told of a panic, and in whose words.
