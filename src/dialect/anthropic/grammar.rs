@@ -135,7 +135,7 @@ fn message(message: reply::Message<'_>) -> Result<(), Violation> {
     if message.content.is_none_or(|content| !content.is_empty()) {
         return Err(violation("a message begins with an empty content"));
     }
-    usage(required(message.usage, "message/usage")?, true)
+    usage(required(message.usage.map(|usage| usage.raw), "message/usage")?, true)
 }
 
 /// A usage has whole numbers; the first one says the input, too.
@@ -153,8 +153,8 @@ fn block(raw: Raw<'_>) -> Result<Kind, Violation> {
     let block: reply::ContentBlock<'_> = wire::read(raw.get()).map_err(|_| violation("a content block is an object"))?;
     let string = |member: Option<Raw<'_>>| member.is_some_and(|member| member.get().starts_with('"'));
     let (kind, complete) = match &*block.kind.unwrap_or_default() {
-        "text" => (Kind::Text, string(block.text) && block.citations.is_none_or(|list| list.get().starts_with('['))),
-        "thinking" => (Kind::Thinking, string(block.thinking) && string(block.signature)),
+        "text" => (Kind::Text, string(block.text.map(|text| text.raw)) && block.citations.is_none_or(|list| list.get().starts_with('['))),
+        "thinking" => (Kind::Thinking, string(block.thinking.map(|thinking| thinking.raw)) && string(block.signature)),
         "redacted_thinking" => (Kind::Whole, string(block.data)),
         "tool_use" => {
             let id = block.id.map(read::<Str<'_>>).transpose()?;

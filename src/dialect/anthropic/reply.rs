@@ -3,8 +3,9 @@
 //! Source: Anthropic API reference, "Create a Message" and "Streaming Messages", and the types of Anthropic's Python SDK.
 
 use crate::dialect::{
+    anthropic::usage::Spent,
     conversation::FinishReason,
-    wire::{Number, Raw, Str, wire},
+    wire::{Apart, Number, Raw, Str, wire},
 };
 
 wire! {
@@ -19,13 +20,13 @@ wire! {
         /// The model that answered.
         pub model: Str<'a> = "model",
         /// What it says: content blocks.
-        pub content: Vec<Raw<'a>> = "content",
+        pub content: Vec<Apart<'a, ContentBlock<'a>>> = "content",
         /// Why it stopped.
         pub stop_reason: Str<'a> = "stop_reason",
         /// The stop sequence met.
         pub stop_sequence: Str<'a> = "stop_sequence",
-        /// What was used: [`Usage`], read apart so that odd numbers spoil nothing else.
-        pub usage: Raw<'a> = "usage",
+        /// What was used: a [`Usage`].
+        pub usage: Apart<'a, Spent<'a>> = "usage",
         /// The error, in place of an answer.
         pub error: Raw<'a> = "error",
     }
@@ -73,11 +74,11 @@ wire! {
         /// `text`, `thinking`, `redacted_thinking`, `tool_use`, and what others there are.
         pub kind: Str<'a> = "type",
         /// The text of a `text`.
-        pub text: Raw<'a> = "text",
+        pub text: Apart<'a, Str<'a>> = "text",
         /// What it cites: a list.
         pub citations: Raw<'a> = "citations",
         /// The text of a `thinking`.
-        pub thinking: Raw<'a> = "thinking",
+        pub thinking: Apart<'a, Str<'a>> = "thinking",
         /// Its proof.
         pub signature: Raw<'a> = "signature",
         /// The hidden text of a `redacted_thinking`.

@@ -4,11 +4,16 @@
 //! cumulative counts twice, at its start and its end; a zero takes nothing back, since some servers tell the input at the
 //! one place only.
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected},
+};
+
 use crate::dialect::{
     Usage,
     json::Object,
-    scan::{Members, Name, Walk, by_name},
-    wire::{self, Number, Str},
+    scan::{Name, Walk, by_name},
+    wire::{self, Number, Raw, Str, Wire},
 };
 
 /// The counts told so far.
@@ -25,54 +30,15 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Takes a `usage` object: sets, never adds. Gives what is known now, and the service tier if it was named; `None` for
-    /// something that is no such object.
+    /// Takes a `usage` object's text, as [`take`](Self::take) does; `None` for something that is no such object.
     pub fn tell<'a>(&mut self, usage: &'a str) -> Option<(Usage, Option<Str<'a>>)> {
-        let (mut told, mut tier) = (Told::default(), None);
-        let object = Members::visit(usage.as_bytes(), |walk, name| {
-            by_name!(name, {
-                "input_tokens" => told.count(walk, |now| &mut now.input),
-                "cache_creation_input_tokens" => told.count(walk, |now| &mut now.cache_creation),
-                "cache_read_input_tokens" => told.count(walk, |now| &mut now.cache_read),
-                "output_tokens" => told.count(walk, |now| &mut now.output),
-                "cache_creation" => {
-                    (told.now.ephemeral_5m, told.now.ephemeral_1h) = (0, 0);
-                    told.parts(walk, |told, walk, name| by_name!(name, {
-                        "ephemeral_5m_input_tokens" => told.count(walk, |now| &mut now.ephemeral_5m),
-                        "ephemeral_1h_input_tokens" => told.count(walk, |now| &mut now.ephemeral_1h),
-                        _ => {},
-                    }));
-                },
-                "output_tokens_details" => {
-                    told.now.thinking = 0;
-                    told.parts(walk, |told, walk, name| by_name!(name, {
-                        "thinking_tokens" => told.count(walk, |now| &mut now.thinking),
-                        _ => {},
-                    }));
-                },
-                "server_tool_use" => {
-                    told.now.searches = 0;
-                    told.parts(walk, |told, walk, name| by_name!(name, {
-                        "web_search_requests" => told.count(walk, |now| &mut now.searches),
-                        _ => {},
-                    }));
-                },
-                "service_tier" => {
-                    let start = walk.at();
-                    let end = start + walk.skip().len();
-                    match wire::read::<Option<Str<'a>>>(usage.get(start..end).unwrap_or_default()) {
-                        Ok(named) => tier = named,
-                        Err(_) => told.odd = true,
-                    }
-                },
-                _ => {},
-            });
-        });
-        if object.is_err() || told.odd {
-            return None;
-        }
-        self.set(&told.now);
-        Some((self.usage(), tier))
+        Walk::whole(usage, |walk| Spent::walk(walk, usage)).map(|spent| self.take(spent))
+    }
+
+    /// Takes what a `usage` object tells: sets, never adds. Gives what is known now, and the service tier if it was named.
+    pub fn take<'a>(&mut self, spent: Spent<'a>) -> (Usage, Option<Str<'a>>) {
+        self.set(&spent.now);
+        (self.usage(), spent.service_tier)
     }
 
     /// Takes what was told; nothing is no news.
@@ -125,26 +91,73 @@ pub fn write(usage: &Usage, out: &mut Object<'_>) {
     }
 }
 
-/// What one `usage` object tells.
-#[derive(Debug, Default)]
-struct Told {
+/// What one `usage` object tells, in one walk.
+#[derive(Clone, Debug, Default)]
+pub struct Spent<'a> {
     now: Counts,
+    service_tier: Option<Str<'a>>,
     /// Whether something in it is not what the API has there.
     odd: bool,
 }
 
-impl Told {
+impl<'a> Wire<'a> for Spent<'a> {
+    fn walk(walk: &mut Walk<'a>, text: &'a str) -> Option<Self> {
+        let mut spent = Self { odd: walk.peek() != Some(b'{'), ..Self::default() };
+        walk.object(|walk, name| {
+            by_name!(name, {
+                "input_tokens" => spent.now.input = spent.count(walk, text),
+                "cache_creation_input_tokens" => spent.now.cache_creation = spent.count(walk, text),
+                "cache_read_input_tokens" => spent.now.cache_read = spent.count(walk, text),
+                "output_tokens" => spent.now.output = spent.count(walk, text),
+                "cache_creation" => {
+                    (spent.now.ephemeral_5m, spent.now.ephemeral_1h) = (0, 0);
+                    spent.parts(walk, |spent, walk, name| by_name!(name, {
+                        "ephemeral_5m_input_tokens" => spent.now.ephemeral_5m = spent.count(walk, text),
+                        "ephemeral_1h_input_tokens" => spent.now.ephemeral_1h = spent.count(walk, text),
+                        _ => {},
+                    }));
+                },
+                "output_tokens_details" => {
+                    spent.now.thinking = 0;
+                    spent.parts(walk, |spent, walk, name| by_name!(name, {
+                        "thinking_tokens" => spent.now.thinking = spent.count(walk, text),
+                        _ => {},
+                    }));
+                },
+                "server_tool_use" => {
+                    spent.now.searches = 0;
+                    spent.parts(walk, |spent, walk, name| by_name!(name, {
+                        "web_search_requests" => spent.now.searches = spent.count(walk, text),
+                        _ => {},
+                    }));
+                },
+                "service_tier" => spent.odd |= !wire::member(&mut spent.service_tier, walk, text),
+                _ => {},
+            });
+        });
+        (!spent.odd).then_some(spent)
+    }
+}
+
+impl<'a> Spent<'a> {
     /// Reads a count; what is no count, though a number, is nothing.
-    fn count(&mut self, walk: &mut Walk<'_>, at: fn(&mut Counts) -> &mut u64) {
-        let number = std::str::from_utf8(walk.skip()).ok().filter(|text| *text != "null").map(Number::read);
-        self.odd |= matches!(number, Some(None));
-        *at(&mut self.now) = number.flatten().and_then(Number::count).unwrap_or(0);
+    fn count(&mut self, walk: &mut Walk<'a>, text: &'a str) -> u64 {
+        let number = Option::<Number<'a>>::walk(walk, text);
+        self.odd |= number.is_none();
+        number.flatten().and_then(Number::count).unwrap_or(0)
     }
 
     /// Reads an object of counts.
-    fn parts<'b>(&mut self, walk: &mut Walk<'b>, mut each: impl FnMut(&mut Self, &mut Walk<'b>, &Name<'b>)) {
+    fn parts(&mut self, walk: &mut Walk<'a>, mut each: impl FnMut(&mut Self, &mut Walk<'a>, &Name<'a>)) {
         self.odd |= !matches!(walk.peek(), Some(b'{' | b'n'));
         walk.object(|walk, name| each(self, walk, name));
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Spent<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Raw::deserialize(deserializer)?.get();
+        Walk::whole(raw, |walk| Self::walk(walk, raw)).ok_or_else(|| Error::invalid_type(Unexpected::Other("something else"), &"a usage"))
     }
 }
 

@@ -39,6 +39,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     }
 }
 
+/// A value that is read apart: if it is not what it should be, that spoils nothing else.
+#[derive(Clone, Debug)]
+pub struct Apart<'a, T> {
+    /// Its JSON text.
+    pub raw: Raw<'a>,
+    /// What it says, if the walk took it.
+    taken: Option<T>,
+}
+
+impl<'a, T: Wire<'a>> Apart<'a, T> {
+    /// What it says.
+    ///
+    /// # Errors
+    /// As [`read`]'s.
+    pub fn read(self) -> Result<T, Detail> {
+        self.taken.map_or_else(|| read(self.raw.get()), Ok)
+    }
+}
+
+impl<'a, T> From<Raw<'a>> for Apart<'a, T> {
+    fn from(raw: Raw<'a>) -> Self {
+        Self { raw, taken: None }
+    }
+}
+
+impl<'de: 'a, 'a, T> Deserialize<'de> for Apart<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Raw::deserialize(deserializer).map(Self::from)
+    }
+}
+
 /// The members of an object that its type does not name, in order: name and JSON text.
 pub type Unknown<'a> = Vec<(Cow<'a, str>, Raw<'a>)>;
 

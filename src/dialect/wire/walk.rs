@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Number, Raw, Str, StrOr, Unknown};
+use super::{Apart, Number, Raw, Str, StrOr, Unknown};
 use crate::dialect::scan::{Name, Walk};
 
 /// What [`read`](super::read) reads: in one walk, or by `serde` if that takes nothing.
@@ -77,6 +77,18 @@ impl<'a> Wire<'a> for Raw<'a> {
         let start = walk.at();
         let end = start + walk.skip().len();
         text.get(start..end).filter(|value| !value.is_empty()).map(Self)
+    }
+}
+
+impl<'a, T: Wire<'a>> Wire<'a> for Apart<'a, T> {
+    #[inline]
+    fn walk(walk: &mut Walk<'a>, text: &'a str) -> Option<Self> {
+        let start = walk.at();
+        let taken = T::walk(walk, text);
+        if walk.at() == start {
+            walk.skip();
+        }
+        text.get(start..walk.at()).map(|value| Self { raw: Raw(value), taken })
     }
 }
 

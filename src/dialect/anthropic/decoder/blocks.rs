@@ -9,7 +9,7 @@ use crate::{
         Exchange, StreamError,
         anthropic::{ISSUER, NAME, reply},
         conversation::{BlockId, Delta, Event, Opening},
-        wire::{self, Raw, Str, Wire},
+        wire::{Apart, Raw, Str, Wire},
     },
     fault::Detail,
 };
@@ -73,7 +73,12 @@ impl Blocks {
     }
 
     /// A block begins, perhaps with all that it says.
-    pub fn start<'d>(&mut self, index: u32, raw: Raw<'d>, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
+    pub fn start<'d>(
+        &mut self,
+        index: u32,
+        begun: Apart<'d, reply::ContentBlock<'d>>,
+        sink: &mut dyn FnMut(Event<'d>),
+    ) -> Result<(), StreamError> {
         if self.open.iter().any(|open| open.index == index) {
             return Err(StreamError::order("content_block_start for a block that is open"));
         }
@@ -86,8 +91,8 @@ impl Blocks {
             sink(Event::Open { block, choice: 0, opening });
             deltas.for_each(|delta| sink(Event::Delta { block, delta }));
         };
-        let mut begun: reply::ContentBlock<'d> =
-            wire::read(raw.get()).map_err(|_| StreamError::malformed("a content block that is no object"))?;
+        let raw = begun.raw;
+        let mut begun = begun.read().map_err(|_| StreamError::malformed("a content block that is no object"))?;
         let kind = begun.kind.take().unwrap_or_default().0;
         let kind = match &*kind {
             "text" => {
@@ -204,9 +209,9 @@ impl Blocks {
 }
 
 /// Reads a block's member, whose kind says what it must be.
-fn member<'d, T: Wire<'d>>(name: &str, value: Option<Raw<'d>>) -> Result<Option<T>, StreamError> {
+fn member<'d, T: Wire<'d>>(name: &str, value: Option<impl Into<Apart<'d, T>>>) -> Result<Option<T>, StreamError> {
     let malformed = |detail: Detail| StreamError::malformed(format!("content block/{name}{}: {}", detail.path, detail.message));
-    value.map(|raw| wire::read(raw.get()).map_err(malformed)).transpose()
+    value.map(|value| value.into().read().map_err(malformed)).transpose()
 }
 
 /// A text that says something.

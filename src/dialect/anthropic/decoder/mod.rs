@@ -5,7 +5,10 @@ mod blocks;
 use std::borrow::Cow;
 
 use self::blocks::Blocks;
-use super::{error, reply, usage::Counts};
+use super::{
+    error, reply,
+    usage::{Counts, Spent},
+};
 use crate::dialect::{
     Decoder, End, Exchange, StreamError,
     conversation::{Event, FinishReason},
@@ -62,7 +65,7 @@ impl MessageDecoder {
             "content_block_start" => {
                 self.telling("content_block_start")?;
                 let block = event.content_block.ok_or_else(|| StreamError::malformed("content_block_start without a block"))?;
-                self.blocks.start(event.index.unwrap_or(0), block, sink)
+                self.blocks.start(event.index.unwrap_or(0), block.into(), sink)
             }
             "content_block_delta" => {
                 self.telling("content_block_delta")?;
@@ -102,7 +105,7 @@ impl MessageDecoder {
         self.id = id.to_owned();
         self.state = State::Telling;
         sink(Event::Start { id: message.id.map(|id| id.0), model: message.model.map(|model| model.0), created: None });
-        self.usage(message.usage, sink);
+        self.usage(message.usage.and_then(|usage| usage.read().ok()), sink);
         unknown(message.unknown, sink);
         Ok(())
     }
@@ -119,7 +122,7 @@ impl MessageDecoder {
             (State::Telling, Some(stop_reason)) => self.finished(stop_reason, delta.stop_sequence),
             _ => {}
         }
-        self.usage(usage, sink);
+        self.usage(usage.and_then(|usage| wire::read(usage.get()).ok()), sink);
         Ok(())
     }
 
@@ -145,8 +148,8 @@ impl MessageDecoder {
         Ok(())
     }
 
-    fn usage<'d>(&mut self, usage: Option<Raw<'d>>, sink: &mut dyn FnMut(Event<'d>)) {
-        if let Some((usage, tier)) = usage.and_then(|usage| self.counts.tell(usage.get())) {
+    fn usage<'d>(&mut self, spent: Option<Spent<'d>>, sink: &mut dyn FnMut(Event<'d>)) {
+        if let Some((usage, tier)) = spent.map(|spent| self.counts.take(spent)) {
             sink(Event::Usage(usage));
             if let Some(tier) = tier {
                 sink(Event::ServiceTier(tier.0));
@@ -183,7 +186,7 @@ impl MessageDecoder {
             self.blocks.stop(index, sink)?;
         }
         self.finished(stop_reason, stop_sequence);
-        self.usage(usage, sink);
+        self.usage(usage.and_then(|usage| usage.read().ok()), sink);
         self.message_stop(sink)
     }
 
