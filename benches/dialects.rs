@@ -238,7 +238,7 @@ impl Notes for Told {
         true
     }
 
-    fn meta(&self, _: &Seen, _: &mut BytesMut) -> bool {
+    fn meta(&self, _: Option<&str>, _: Option<&Usage>, _: &mut BytesMut) -> bool {
         false
     }
 }

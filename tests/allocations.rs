@@ -130,7 +130,7 @@ impl Notes for Told {
         false
     }
 
-    fn meta(&self, _: &Seen, _: &mut BytesMut) -> bool {
+    fn meta(&self, _: Option<&str>, _: Option<&Usage>, _: &mut BytesMut) -> bool {
         false
     }
 }

@@ -313,7 +313,7 @@ impl Notes for TestNotes {
         true
     }
 
-    fn meta(&self, _: &Seen, out: &mut BytesMut) -> bool {
+    fn meta(&self, _: Option<&str>, _: Option<&Usage>, out: &mut BytesMut) -> bool {
         if self.meta {
             out.extend_from_slice(br#"{"attempts":1}"#);
         }

@@ -19,7 +19,8 @@ use crate::fault::Fault;
 /// written goes through the caller dialect's [`Grammar`](super::grammar::Grammar), and a violation panics.
 pub struct Crossing {
     decoder: Box<dyn Decoder>,
-    encoder: Box<dyn Encoder>,
+    /// Made when a stream begins: a whole answer needs none.
+    encoder: Option<Box<dyn Encoder>>,
     to: &'static dyn Dialect,
     stamp: Stamp,
     options: AnswerOptions,
@@ -33,7 +34,7 @@ impl Crossing {
     pub fn new(from: &'static dyn Dialect, to: &'static dyn Dialect, exchange: &Exchange, stamp: Stamp, options: AnswerOptions) -> Self {
         Self {
             decoder: from.decoder(exchange),
-            encoder: to.encoder(stamp.clone(), options.clone()),
+            encoder: None,
             to,
             stamp,
             options,
@@ -61,7 +62,8 @@ impl Pipe for Crossing {
             return Ok(());
         }
         let before = out.len();
-        let Self { decoder, encoder, mapping, losses, .. } = self;
+        let Self { decoder, encoder, to, stamp, options, mapping, losses, .. } = self;
+        let encoder = encoder.get_or_insert_with(|| to.encoder(stamp.clone(), options.clone()));
         let result = decoder.frame(frame, &mut |event| {
             pass(event, seen, mapping, &mut |event| encoder.event(&event, out, losses));
         });
@@ -72,14 +74,15 @@ impl Pipe for Crossing {
 
     fn finish(&mut self, out: &mut BytesMut, seen: &mut Seen) -> Result<End, StreamError> {
         let before = out.len();
-        let Self { decoder, encoder, mapping, losses, .. } = self;
+        let Self { decoder, encoder, to, stamp, options, mapping, losses, .. } = self;
+        let encoder = encoder.get_or_insert_with(|| to.encoder(stamp.clone(), options.clone()));
         let end = if mapping.as_ref().is_some_and(Mapping::stopped) {
             Ok(End::Complete)
         } else {
             decoder.finish(&mut |event| pass(event, seen, mapping, &mut |event| encoder.event(&event, out, losses)))
         };
         if end == Ok(End::Complete) && seen.error.is_none() {
-            self.encoder.finish(out);
+            encoder.finish(out);
             self.watch.wrote(out, before);
             self.watch.ended();
         } else {

@@ -66,6 +66,16 @@ impl<'b> Object<'b> {
         self.raw(name, if value { "true" } else { "false" })
     }
 
+    /// A member that may turn out not to be: there is none unless `write` says so.
+    pub(crate) fn perhaps(&mut self, name: &str, write: impl FnOnce(&mut BytesMut) -> bool) -> &mut Self {
+        let (start, first) = (self.out.len(), self.first);
+        if !write(self.key(name)) {
+            self.out.truncate(start);
+            self.first = first;
+        }
+        self
+    }
+
     /// A member that is an object.
     pub fn object(&mut self, name: &str) -> Object<'_> {
         Object::begin(self.key(name))

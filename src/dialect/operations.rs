@@ -134,7 +134,7 @@ impl Relay {
                 edits.write(text, &object, "cost", |out| _ = notes.cost(usage, out));
             }
         }
-        edits.write(text, members, "meta", |out| _ = notes.meta(seen, out));
+        edits.write(text, members, "meta", |out| _ = notes.meta(seen.model.as_deref(), seen.usage.as_ref(), out));
         edits
     }
 }
@@ -210,7 +210,7 @@ mod tests {
             true
         }
 
-        fn meta(&self, _: &Seen, _: &mut BytesMut) -> bool {
+        fn meta(&self, _: Option<&str>, _: Option<&Usage>, _: &mut BytesMut) -> bool {
             false
         }
     }

@@ -154,8 +154,9 @@ pub trait Notes: Send + Sync {
     /// Appends the cost of `usage` as a JSON object; `false` if there is none to tell.
     fn cost(&self, usage: &Usage, out: &mut BytesMut) -> bool;
 
-    /// Appends the `meta` object; `false` if the caller did not ask for it.
-    fn meta(&self, seen: &Seen, out: &mut BytesMut) -> bool;
+    /// Appends the `meta` object; `false` if the caller did not ask for it. `model` is the one that answered, and `usage` what
+    /// it used, as far as the provider said.
+    fn meta(&self, model: Option<&str>, usage: Option<&Usage>, out: &mut BytesMut) -> bool;
 }
 
 /// A provider's answer that is not its dialect.

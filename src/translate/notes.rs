@@ -9,7 +9,7 @@ use bytes::BytesMut;
 
 use crate::{
     catalog::Target,
-    dialect::{Notes, Seen, Usage, json},
+    dialect::{Notes, Usage, json},
     stage::{AttemptTally, CallFacts},
 };
 
@@ -35,7 +35,7 @@ impl Notes for AnswerNotes {
         true
     }
 
-    fn meta(&self, seen: &Seen, out: &mut BytesMut) -> bool {
+    fn meta(&self, model: Option<&str>, usage: Option<&Usage>, out: &mut BytesMut) -> bool {
         if !self.call.meta {
             return false;
         }
@@ -47,13 +47,13 @@ impl Notes for AnswerNotes {
             .str("endpoint", self.call.operation.name())
             .str("provider", self.provider())
             .str("model", self.target.id.as_str())
-            .str("provider_model", seen.model.as_deref().unwrap_or(&self.target.model))
+            .str("provider_model", model.unwrap_or(&self.target.model))
             .number("attempts", u64::from(self.attempt));
         write_millis(meta.key("ttft_ms"), committed.saturating_duration_since(self.call.started));
         write_millis(meta.key("generation_ms"), generation);
         write_millis(meta.key("latency_ms"), now.saturating_duration_since(self.call.started));
         write_millis(meta.key("gateway_ms"), self.sent.saturating_duration_since(self.call.started));
-        let output = seen.usage.map_or(0, |usage| usage.output);
+        let output = usage.map_or(0, |usage| usage.output);
         match throughput(output, generation) {
             Some(rate) => meta.raw("throughput_tps", &rate),
             None => meta.raw("throughput_tps", "null"),

@@ -332,7 +332,7 @@ impl Notes for Noted {
         true
     }
 
-    fn meta(&self, _: &Seen, out: &mut BytesMut) -> bool {
+    fn meta(&self, _: Option<&str>, _: Option<&Usage>, out: &mut BytesMut) -> bool {
         out.extend_from_slice(br#"{"attempts":1}"#);
         true
     }

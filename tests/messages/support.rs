@@ -99,8 +99,8 @@ pub fn noted() -> AnswerOptions {
             out.put_slice(format!(r#"{{"total_nanos":{}}}"#, usage.input + usage.output).as_bytes());
             true
         }
-        fn meta(&self, seen: &Seen, out: &mut BytesMut) -> bool {
-            out.put_slice(format!(r#"{{"provider_model":"{}"}}"#, seen.model.as_deref().unwrap_or_default()).as_bytes());
+        fn meta(&self, model: Option<&str>, _: Option<&Usage>, out: &mut BytesMut) -> bool {
+            out.put_slice(format!(r#"{{"provider_model":"{}"}}"#, model.unwrap_or_default()).as_bytes());
             true
         }
     }

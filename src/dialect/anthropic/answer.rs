@@ -13,7 +13,7 @@ use super::{
     usage,
 };
 use crate::dialect::{
-    AnswerOptions, Edits, Losses, Notes, Place, Seen, Stamp, Usage,
+    AnswerOptions, Edits, Losses, Notes, Place, Stamp, Usage,
     conversation::{Answer, AnswerBlock, Choice, FinishReason, Reasoning},
     json::{Array, Object},
     scan::Members,
@@ -48,8 +48,7 @@ pub fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions, out: &
     counts.end();
     notes(options.notes.as_deref(), answer.id.as_deref(), &mut message);
     if let Some(notes) = &options.notes {
-        let seen = seen(answer, reason);
-        noted(&mut message, "meta", |out| notes.meta(&seen, out));
+        message.perhaps("meta", |out| notes.meta(answer.model.as_deref(), answer.usage.as_ref(), out));
     }
     message.end();
 }
@@ -83,15 +82,7 @@ pub fn notes(notes: Option<&dyn Notes>, id: Option<&str>, message: &mut Object<'
 /// Writes the `cost` of `used`, if there is one to tell.
 pub fn cost(notes: Option<&dyn Notes>, used: &Usage, usage: &mut Object<'_>) {
     if let Some(notes) = notes {
-        noted(usage, "cost", |out| notes.cost(used, out));
-    }
-}
-
-/// Writes a member that may turn out not to be.
-fn noted(object: &mut Object<'_>, name: &str, write: impl FnOnce(&mut BytesMut) -> bool) {
-    let mut value = BytesMut::new();
-    if write(&mut value) {
-        object.key(name).extend_from_slice(&value);
+        usage.perhaps("cost", |out| notes.cost(used, out));
     }
 }
 
@@ -193,14 +184,4 @@ fn report_unsayable(answer: &Answer<'_>, choice: &Choice<'_>, losses: &mut Losse
     for (kind, _) in &answer.unknown {
         losses.report_at(&losses::ANSWER_MEMBER, format!("/{kind}"));
     }
-}
-
-fn seen(answer: &Answer<'_>, reason: &FinishReason<'_>) -> Seen {
-    let mut seen = Seen::default();
-    seen.id = answer.id.as_deref().map(str::to_owned);
-    seen.model = answer.model.as_deref().map(str::to_owned);
-    seen.usage = answer.usage;
-    seen.finish_reason = Some(reason.name().to_owned());
-    (seen.content, seen.finished, seen.ended) = (true, true, true);
-    seen
 }

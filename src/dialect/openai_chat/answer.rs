@@ -8,8 +8,8 @@ use bytes::BytesMut;
 
 use super::{annotation, finish, losses, reasoning, tier, usage};
 use crate::dialect::{
-    AnswerOptions, Losses, Seen, Stamp,
-    conversation::{Answer, AnswerBlock, Choice, Event, FinishReason, Reasoning},
+    AnswerOptions, Losses, Stamp,
+    conversation::{Answer, AnswerBlock, Choice, FinishReason, Reasoning},
     json::{Array, Object},
 };
 
@@ -39,13 +39,7 @@ pub(super) fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions,
         if let Some(id) = &answer.id {
             body.str("native_response_id", id);
         }
-        let mut seen = Seen::default();
-        seen.observe(&Event::Start { id: answer.id.clone(), model: answer.model.clone(), created: None });
-        seen.usage = answer.usage;
-        let mut meta = BytesMut::new();
-        if notes.meta(&seen, &mut meta) {
-            body.key("meta").extend_from_slice(&meta);
-        }
+        body.perhaps("meta", |out| notes.meta(answer.model.as_deref(), answer.usage.as_ref(), out));
     }
     body.end();
 }

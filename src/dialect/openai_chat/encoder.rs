@@ -8,14 +8,14 @@
 //! Every chunk has the same `id`, `created` and `model`. `provider` stands in the first chunk and in the usage chunk;
 //! `native_response_id` and `meta` in the usage chunk alone.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
 use super::{annotation, finish, losses, reasoning, tier, usage};
 use crate::dialect::{
-    AnswerOptions, Encoder, Losses, Seen, Stamp, Usage,
+    AnswerOptions, Encoder, Losses, Stamp, Usage,
     conversation::{BlockId, Delta, Event, FinishReason, Opening, Reasoning},
     json::{self, Object},
 };
@@ -27,8 +27,10 @@ pub(super) struct ChatEncoder {
     choices: SmallVec<[Choice; 1]>,
     open: SmallVec<[Open; 2]>,
     usage: Option<Usage>,
-    /// What goes by, for `meta`.
-    seen: Seen,
+    /// The provider's id of the answer.
+    id: Option<String>,
+    /// The model that answers, if the provider said.
+    model: Option<Arc<str>>,
 }
 
 /// What all chunks begin with.
@@ -82,7 +84,8 @@ impl ChatEncoder {
             choices: SmallVec::new(),
             open: SmallVec::new(),
             usage: None,
-            seen: Seen::default(),
+            id: None,
+            model: None,
         }
     }
 
@@ -222,10 +225,10 @@ impl Encoder for ChatEncoder {
     fn event(&mut self, event: &Event<'_>, out: &mut BytesMut, losses: &mut Losses) {
         match event {
             Event::Start { id, model, .. } => {
-                self.seen.id = self.seen.id.take().or(id.as_deref().map(str::to_owned));
+                self.id = self.id.take().or(id.as_deref().map(str::to_owned));
                 if let Some(model) = model.as_deref().filter(|model| !model.is_empty() && self.head.text.is_empty()) {
-                    self.seen.model = Some(model.to_owned());
                     self.head.stamp.model = model.into();
+                    self.model = Some(self.head.stamp.model.clone());
                 }
             }
             Event::Open { block, choice, opening } => self.open(*block, *choice, opening, out, losses),
@@ -261,16 +264,12 @@ impl Encoder for ChatEncoder {
             usage::write(out, &usage, &self.options);
             out.extend_from_slice(b"}\n\n");
             if let Some(notes) = &self.options.notes {
-                self.seen.usage = Some(usage);
                 after(out, |object| {
                     object.str("provider", notes.provider());
-                    if let Some(id) = &self.seen.id {
+                    if let Some(id) = &self.id {
                         object.str("native_response_id", id);
                     }
-                    let mut meta = BytesMut::new();
-                    if notes.meta(&self.seen, &mut meta) {
-                        object.key("meta").extend_from_slice(&meta);
-                    }
+                    object.perhaps("meta", |out| notes.meta(self.model.as_deref(), Some(&usage), out));
                 });
             }
         }

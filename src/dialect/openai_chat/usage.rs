@@ -179,18 +179,11 @@ pub(super) fn write(out: &mut BytesMut, usage: &Usage, options: &AnswerOptions) 
 
     if options.rich_usage {
         object.number("input_tokens", prompt).number("output_tokens", completion);
-        if let Some(cost) = cost(usage, options) {
-            object.key("cost").extend_from_slice(&cost);
+        if let Some(notes) = &options.notes {
+            object.perhaps("cost", |out| notes.cost(usage, out));
         }
     }
     object.end();
-}
-
-/// The cost of `usage` as a JSON object, if somebody can tell.
-pub(super) fn cost(usage: &Usage, options: &AnswerOptions) -> Option<BytesMut> {
-    // Two lines, the usual bill, fit.
-    let mut cost = BytesMut::with_capacity(320);
-    options.notes.as_ref().is_some_and(|notes| notes.cost(usage, &mut cost)).then_some(cost)
 }
 
 #[cfg(test)]

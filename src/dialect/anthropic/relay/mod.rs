@@ -120,7 +120,7 @@ impl Pipe for MessageRelay {
         let mut edits = Edits::default();
         if let Some(notes) = &self.options.notes {
             name(notes.as_ref(), seen.id.as_deref(), body, &members, &mut edits);
-            edits.write(body, &members, "meta", |out| _ = notes.meta(seen, out));
+            edits.write(body, &members, "meta", |out| _ = notes.meta(seen.model.as_deref(), seen.usage.as_ref(), out));
             if let (true, Some(used), Some(usage)) = (self.options.rich_usage, seen.usage, usage) {
                 cost(notes.as_ref(), &used, body, &Members::of(body, &usage.value), &mut edits);
             }

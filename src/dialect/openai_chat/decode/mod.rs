@@ -32,7 +32,7 @@ pub(super) fn request<'a>(body: &'a str, losses: &mut Losses) -> Result<Request<
         None => reader.wrong("/messages", "is missing"),
     }
     tools::read(&mut wire, &mut request, &mut reader);
-    settings::read(wire, &mut request, &mut reader);
+    settings::read(&mut wire, &mut request, &mut reader);
 
     if reader.details.is_empty() { Ok(request) } else { Err(reader.details) }
 }

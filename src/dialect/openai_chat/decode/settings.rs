@@ -12,8 +12,8 @@ use crate::dialect::{
 };
 
 /// Moves the settings from `wire` to `request`.
-pub(super) fn read<'a>(mut wire: ChatCompletionRequest<'a>, request: &mut Request<'a>, reader: &mut Reader<'_>) {
-    request.reasoning = reasoning(&mut wire, reader);
+pub(super) fn read<'a>(wire: &mut ChatCompletionRequest<'a>, request: &mut Request<'a>, reader: &mut Reader<'_>) {
+    request.reasoning = reasoning(wire, reader);
     request.output_format = wire.response_format.take().and_then(|format| output_format(*format, reader));
 
     // Three names of one limit; the first present in this order wins.
@@ -22,7 +22,7 @@ pub(super) fn read<'a>(mut wire: ChatCompletionRequest<'a>, request: &mut Reques
         (None, Some(limit), _) => reader.count(Some(limit), "/max_output_tokens"),
         (None, None, limit) => reader.count(limit, "/max_tokens"),
     };
-    request.stop = match wire.stop {
+    request.stop = match wire.stop.take() {
         None => Vec::new(),
         Some(StrOr::Str(sequence)) => vec![sequence.0],
         Some(StrOr::Or(sequences)) => sequences.into_iter().map(|sequence| sequence.0).collect(),
@@ -39,13 +39,13 @@ pub(super) fn read<'a>(mut wire: ChatCompletionRequest<'a>, request: &mut Reques
     request.logprobs = wire.logprobs;
     request.top_logprobs = wire.top_logprobs;
 
-    request.service_tier = wire.service_tier.map(|tier| tier.0);
+    request.service_tier = wire.service_tier.take().map(|tier| tier.0);
     if let (Some(identifier), Some(user)) = (&wire.safety_identifier, &wire.user)
         && identifier != user
     {
         reader.losses.report_at(&losses::USER, "/user".to_owned());
     }
-    request.user = wire.safety_identifier.or(wire.user).map(|user| user.0);
+    request.user = wire.safety_identifier.take().or(wire.user.take()).map(|user| user.0);
     request.metadata = wire.metadata;
 
     if let Some(options) = &wire.stream_options {

@@ -30,7 +30,7 @@ pub(super) fn annotate(body: &[u8], places: &Places, options: &AnswerOptions, se
     if let Some(id) = &seen.id {
         edits.write(body, members, "native_response_id", |out| json::string(out, id));
     }
-    edits.write(body, members, "meta", |out| _ = notes.meta(seen, out));
+    edits.write(body, members, "meta", |out| _ = notes.meta(seen.model.as_deref(), seen.usage.as_ref(), out));
     let (true, Some(usage), true) = (places.counted, &seen.usage, options.rich_usage) else { return };
     let counts = &places.usage;
     for (ours, theirs) in PAIRS {
