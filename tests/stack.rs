@@ -8,7 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use portcullis::{catalog::Timeouts, meter::UsageSource, stage::Outcome, translate::TranslateLayer};
+use portcullis::{
+    catalog::Timeouts,
+    meter::{RecordedUsage, UsageSource},
+    stage::Outcome,
+    translate::TranslateLayer,
+};
 use support::{
     answers::*,
     script::Script,
@@ -72,6 +77,27 @@ async fn f041_an_error_that_opens_a_stream_fails_over_unseen() {
     let record = stack.record();
     assert_eq!(record.attempts.len(), 3);
     assert!(record.success);
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.cost_nanos > 0).collect::<Vec<_>>(), [false, false, true]);
+}
+
+#[tokio::test]
+async fn us_03_what_is_no_answer_is_not_billed_streamed_or_not() {
+    let error = || openai_error("server_error", "out of luck");
+    for (stream, script) in [
+        (false, Script::json(200, error())),
+        (true, Script::json(200, error())),
+        (true, Script::sse([openai_error_event("server_error", "out of luck")])),
+        (false, Script::json(302, "").with_header("location", "http://169.254.169.254/latest")),
+        (true, Script::json(302, "").with_header("location", "http://169.254.169.254/latest")),
+    ] {
+        let stack = Stack::start().await;
+        for _ in 0..3 {
+            stack.openai.play(script.clone());
+        }
+        assert_eq!(stack.ask(CHAT, chat("gpt", stream)).await.status, 502);
+        let record = stack.record();
+        assert_eq!((record.attempts.len(), record.cost_nanos, record.usage), (3, 0, RecordedUsage::default()), "{script:?}");
+    }
 }
 
 #[tokio::test]

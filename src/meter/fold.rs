@@ -179,7 +179,8 @@ impl Books<'_> {
     fn usage(&self, seen: &Seen, outcome: Outcome, status: Option<u16>, sent: bool) -> RecordedUsage {
         // An absurd count is no count.
         let reported = seen.usage.filter(|usage| !{ *usage }.clamp());
-        let refused = status.is_some_and(|status| status >= 400) || (seen.error.is_some() && !seen.content);
+        // Whatever is no success, or an error before any content, used nothing unless the provider says so.
+        let refused = status.is_some_and(|status| !(200..300).contains(&status)) || (seen.error.is_some() && !seen.content);
         match reported {
             Some(counts) if outcome == Outcome::Complete || seen.finished => RecordedUsage { counts, source: UsageSource::Reported },
             Some(counts) => {

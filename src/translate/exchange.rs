@@ -132,7 +132,10 @@ impl Exchange {
         let (body, _) = few(body, self.total).await;
         let mut seen = Seen::default();
         let read = self.pipe.whole(&body, &mut seen);
-        match (read, seen.error.take()) {
+        if seen.error.is_some() {
+            self.notes.tally.seen(&seen);
+        }
+        match (read, seen.error) {
             // What kind of error it is, its object says: the status does not.
             (Ok(_), Some(error)) => in_band(error).at(Phase::BeforeCommit),
             _ => self.dialect.decode_fault(StatusCode::BAD_GATEWAY, &parts.headers, &body).at(Phase::BeforeCommit),

@@ -240,8 +240,9 @@ where
     fn after(&mut self, result: Result<(), Fault>) {
         if let Err(fault) = result {
             self.broke(fault, Outcome::Truncated);
-        } else if let Some(error) = self.seen.error.take() {
-            let fault = in_band(error);
+        } else if let Some(error) = &self.seen.error {
+            // It stays seen: an answer that is an error and nothing else is not billed.
+            let fault = in_band(error.clone());
             self.broke(fault, Outcome::Failed);
         } else if self.seen.ended {
             self.finish();
