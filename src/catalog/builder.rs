@@ -1,9 +1,8 @@
 //! Making a catalogue, and refusing a wrong one.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::hash_map::Entry, sync::Arc};
+
+use foldhash::HashMap;
 
 use super::{
     Catalog, CatalogError, Model, ModelEntry, ModelId, ModelProblem, Provider, ProviderId, Target, TargetEntry, preset, resolve::Wildcard,
@@ -170,7 +169,7 @@ fn add_aliases(catalog: &mut Catalog, models: &[ModelEntry]) -> Result<(), Catal
 
 /// Adds the bare names that mean one model only, where no model has them as its id or alias.
 fn add_bare_names(catalog: &mut Catalog) {
-    let mut bare: HashMap<&str, Option<&Arc<Model>>> = HashMap::new();
+    let mut bare: HashMap<&str, Option<&Arc<Model>>> = HashMap::default();
     for (name, model) in &catalog.names {
         let Some((_, after_first)) = name.as_str().split_once('/') else { continue };
         let after_last = after_first.rsplit_once('/').map(|(_, last)| last);

@@ -1,10 +1,11 @@
 //! From a name to a model.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use foldhash::HashMap;
 
 use super::{Model, ModelId, ProviderId, Target, builder::Providers, preset};
 use crate::dialect::Capabilities;

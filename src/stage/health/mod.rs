@@ -3,7 +3,6 @@
 mod window;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::HashMap;
 use tokio::time::Instant;
 
 use self::window::Window;

@@ -1,7 +1,7 @@
 //! [`HttpClient`].
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::hash_map::Entry,
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::HashMap;
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::HOST,
