@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -68,7 +69,7 @@ pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) ->
     let meta = reader.flag("meta")?.unwrap_or(false);
     let preferences = preferences(&reader, headers)?;
     drop(reader);
-    let facts = CallFacts {
+    let facts = Arc::new(CallFacts {
         operation,
         dialect,
         id,
@@ -82,7 +83,7 @@ pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) ->
         members,
         started,
         created: SystemTime::now(),
-    };
+    });
     Ok(Call::new(facts, Payload::Whole(body)))
 }
 

@@ -73,9 +73,8 @@ pub struct Upload(Arc<Mutex<Option<UnsyncBoxBody<Bytes, BoxError>>>>);
 
 impl Call {
     /// A call with an inert tally.
-    #[inline]
-    pub fn new(facts: CallFacts, payload: Payload) -> Self {
-        Self { facts: Arc::new(facts), payload, tally: Tally::default() }
+    pub fn new(facts: impl Into<Arc<CallFacts>>, payload: Payload) -> Self {
+        Self { facts: facts.into(), payload, tally: Tally::default() }
     }
 
     /// What is known of it.

@@ -44,7 +44,8 @@ fn find(connection: &mut Connection, id: &str, workspace: &str) -> Result<Option
 }
 
 fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError> {
-    let mut rows: Vec<_> = batch.records.iter().collect();
+    let rows: Vec<_> = batch.records.iter().collect();
+    let mut rows: Vec<_> = rows.iter().collect();
     // In the index's order each follows the last one, on the same page. Of two by one id the first stays.
     rows.sort_by_key(|row| row.id);
     if !insert_by(MANY, connection, batch, &rows)? {
@@ -55,7 +56,7 @@ fn insert(connection: &mut Connection, batch: &Batch) -> Result<(), SqliteError>
 
 /// Inserts `rows`, so `many` with one statement. A record that is there already was summed when it came: where only some of
 /// a statement's are, nothing is changed and the answer is `false`, since it cannot be told which.
-fn insert_by(many: usize, connection: &mut Connection, batch: &Batch, rows: &[RecordRow<'_>]) -> Result<bool, SqliteError> {
+fn insert_by(many: usize, connection: &mut Connection, batch: &Batch, rows: &[&RecordRow<'_>]) -> Result<bool, SqliteError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut groups = Groups::default();
     let chunks = rows.chunks_exact(many);
