@@ -100,6 +100,37 @@ async fn us_03_what_is_no_answer_is_not_billed_streamed_or_not() {
     }
 }
 
+/// Estimated, and flagged as such; what is told to the caller holds no cost.
+#[tokio::test]
+async fn f073_us_27_no_cost_is_told_of_a_usage_that_is_not_believed() {
+    let told = |usage: &str| openai_answer("Hi").replace(r#"{"completion_tokens":2,"prompt_tokens":3,"total_tokens":5}"#, usage);
+    let streamed = |usage: &str| {
+        let events: Vec<_> = openai_events(&["Hi"])
+            .into_iter()
+            .map(|event| event.replace(r#"{"completion_tokens":2,"prompt_tokens":3,"total_tokens":5}"#, usage))
+            .collect();
+        Script::sse(events)
+    };
+    for usage in ["null", r#"{"prompt_tokens":1000000000000000000,"completion_tokens":2}"#, r#"{"prompt_tokens":3,"completion_tokens":-5}"#]
+    {
+        for (path, body, script) in [
+            (CHAT, chat("gpt", false), Script::json(200, told(usage))),
+            (MESSAGES, messages("gpt", false), Script::json(200, told(usage))),
+            (CHAT, chat("gpt", true).replace("{\"model\"", "{\"stream_options\":{\"include_usage\":true},\"model\""), streamed(usage)),
+            (MESSAGES, messages("gpt", true), streamed(usage)),
+        ] {
+            let stack = Stack::start().await;
+            stack.openai.play(script);
+            let answer = stack.ask(path, body).await;
+            assert_eq!((answer.status.as_u16(), answer.header("x-gateway-cost-usd")), (200, ""), "{}", answer.text());
+            assert!(answer.text().contains("Hi") && !answer.text().contains("cost"), "{}", answer.text());
+            let record = stack.record();
+            assert_eq!(record.usage.source, UsageSource::Estimated, "{usage}");
+            assert!(record.cost_nanos > 0 && record.usage.counts.output == 1, "{:?}", record.usage);
+        }
+    }
+}
+
 #[tokio::test]
 async fn f042_a_stream_that_breaks_off_never_ends_normally() {
     for script in [

@@ -100,21 +100,21 @@ impl Relay {
             (Operation::Images, None) => 1,
             _ => 0,
         };
-        let count = |number: Option<Number<'_>>| number.and_then(Number::count).unwrap_or(0);
+        // What is no count makes the whole usage none.
+        let count = |number: Option<Number<'_>>| number.map_or(0, |number| number.count().unwrap_or(u64::MAX));
         // Images and requests are counted here; of tokens nothing is known but what the provider tells.
         if told.is_some() || matches!(self.operation, Operation::Images | Operation::Moderations) {
             let told = told.unwrap_or_default();
             // Each image of a stream tells its own.
             let before = seen.usage.unwrap_or_default();
-            let mut usage = Usage {
+            let usage = Usage {
                 input: before.input.saturating_add(count(told.prompt_tokens.or(told.input_tokens))),
                 output: before.output.saturating_add(count(told.output_tokens)),
                 images: before.images.saturating_add(images),
                 requests: u64::from(self.operation == Operation::Moderations),
                 ..before
             };
-            usage.clamp();
-            seen.usage = Some(usage);
+            seen.usage = usage.believed();
         }
         seen.content = true;
         seen.finished = true;
@@ -233,6 +233,11 @@ mod tests {
         }
         let told = whole(Operation::Embeddings, r#"{"data":[],"usage":{"prompt_tokens":7,"total_tokens":7}}"#).1.usage;
         assert_eq!(told, Some(Usage { input: 7, ..Usage::default() }));
+        // F073: what is no count is no usage.
+        for odd in ["-1", "2.5", "1e18", "1000000000000000000"] {
+            let body = format!(r#"{{"data":[],"usage":{{"prompt_tokens":{odd}}}}}"#);
+            assert_eq!(whole(Operation::Embeddings, body.leak()).1.usage, None);
+        }
         assert_eq!(whole(Operation::Images, r#"{"data":[{},{}]}"#).1.usage, Some(Usage { images: 2, ..Usage::default() }));
         assert_eq!(whole(Operation::Moderations, "{}").1.usage, Some(Usage { requests: 1, ..Usage::default() }));
     }

@@ -51,7 +51,7 @@ pub struct Seen {
     pub id: Option<String>,
     /// The model version that answers.
     pub model: Option<String>,
-    /// What the provider says was used, so far.
+    /// What the provider says was used, so far. `None` if it says nothing, or something [absurd](Usage::ABSURD).
     pub usage: Option<Usage>,
     /// Whether anything came that the caller may not see twice: text, reasoning, a refusal, a call's start, media.
     pub content: bool,
@@ -91,7 +91,7 @@ impl Seen {
             },
             Event::Logprobs { choice, .. } => self.began(*choice),
             Event::Finish { choice, reason, .. } => self.closed(*choice, reason.name()),
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => self.usage = usage.believed(),
             Event::Error(error) => self.error = Some(error.clone()),
             Event::Close { .. } | Event::ServiceTier(_) | Event::Fingerprint(_) | Event::Alive | Event::Unknown { .. } => {}
         }

@@ -31,34 +31,46 @@ pub struct Usage {
     pub requests: u64,
 }
 
-/// Far above what a call can use: counts are cut here, so that sums cannot overflow.
-const SANE: u64 = 1 << 40;
-
 impl Usage {
+    /// The most that is believed of one counter: far more than a call can use, and so little that sums cannot overflow.
+    pub const MOST: u64 = 1 << 40;
+
+    /// What a decoder gives for a usage in which something is no count: past [`MOST`](Self::MOST), negative, a fraction.
+    pub const ABSURD: Self = Self {
+        input: u64::MAX,
+        cache_read: 0,
+        cache_write_5m: 0,
+        cache_write_1h: 0,
+        output: 0,
+        reasoning: 0,
+        input_audio: 0,
+        output_audio: 0,
+        images: 0,
+        seconds: 0,
+        requests: 0,
+    };
+
     /// All input tokens but audio: fresh, read and written.
     pub fn prompt(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+        [self.cache_read, self.cache_write_5m, self.cache_write_1h].into_iter().fold(self.input, u64::saturating_add)
     }
 
-    /// Cuts absurd counts, so that sums cannot overflow; says whether there were any.
-    pub fn clamp(&mut self) -> bool {
-        let mut absurd = false;
-        for count in [
-            &mut self.input,
-            &mut self.cache_read,
-            &mut self.cache_write_5m,
-            &mut self.cache_write_1h,
-            &mut self.output,
-            &mut self.reasoning,
-            &mut self.input_audio,
-            &mut self.output_audio,
-            &mut self.images,
-            &mut self.seconds,
-            &mut self.requests,
-        ] {
-            absurd |= *count > SANE;
-            *count = (*count).min(SANE);
-        }
-        absurd
+    /// The usage, unless a counter of it is past [`MOST`](Self::MOST): then it is as good as none. It is estimated, and no
+    /// cost is told of it.
+    pub fn believed(self) -> Option<Self> {
+        let counters = [
+            self.input,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.output,
+            self.reasoning,
+            self.input_audio,
+            self.output_audio,
+            self.images,
+            self.seconds,
+            self.requests,
+        ];
+        counters.into_iter().all(|count| count <= Self::MOST).then_some(self)
     }
 }

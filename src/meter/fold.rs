@@ -177,8 +177,7 @@ impl Books<'_> {
 
     /// What an attempt used, and how that is known.
     fn usage(&self, seen: &Seen, outcome: Outcome, status: Option<u16>, sent: bool) -> RecordedUsage {
-        // An absurd count is no count.
-        let reported = seen.usage.filter(|usage| !{ *usage }.clamp());
+        let reported = seen.usage.and_then(Usage::believed);
         // Whatever is no success, or an error before any content, used nothing unless the provider says so.
         let refused = status.is_some_and(|status| !(200..300).contains(&status)) || (seen.error.is_some() && !seen.content);
         match reported {

@@ -33,6 +33,7 @@ pub fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions, out: &
     let reason = choice.finish_reason.as_ref().unwrap_or(&FinishReason::Stop);
     message.str("stop_reason", reply::stop_reason(reason, told).unwrap_or("end_turn"));
     stop_sequence(choice.stop_sequence.as_deref(), &mut message);
+    // The API has its counts always, told or not.
     let used = answer.usage.unwrap_or_default();
     let mut counts = message.object("usage");
     usage::write(&used, &mut counts);
@@ -44,7 +45,7 @@ pub fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions, out: &
     if let Some(tier) = answer.service_tier.as_deref().and_then(reply::service_tier) {
         counts.str("service_tier", tier);
     }
-    cost(options.notes.as_deref().filter(|_| options.rich_usage), &used, &mut counts);
+    cost(options.notes.as_deref().filter(|_| options.rich_usage), answer.usage.as_ref(), &mut counts);
     counts.end();
     notes(options.notes.as_deref(), answer.id.as_deref(), &mut message);
     if let Some(notes) = &options.notes {
@@ -79,9 +80,9 @@ pub fn notes(notes: Option<&dyn Notes>, id: Option<&str>, message: &mut Object<'
     }
 }
 
-/// Writes the `cost` of `used`, if there is one to tell.
-pub fn cost(notes: Option<&dyn Notes>, used: &Usage, usage: &mut Object<'_>) {
-    if let Some(notes) = notes {
+/// Writes the `cost` of `used`, if there is one to tell: of a usage that was not told there is none.
+pub fn cost(notes: Option<&dyn Notes>, used: Option<&Usage>, usage: &mut Object<'_>) {
+    if let (Some(notes), Some(used)) = (notes, used) {
         usage.perhaps("cost", |out| notes.cost(used, out));
     }
 }

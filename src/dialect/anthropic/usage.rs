@@ -59,21 +59,25 @@ impl Counts {
         }
     }
 
-    /// The same as disjoint counters.
+    /// The same as disjoint counters; [absurd](Usage::ABSURD) while something was told that is no count.
     fn usage(&self) -> Usage {
-        let mut usage = Usage {
-            input: self.input,
-            cache_read: self.cache_read,
+        let Self { input, cache_read, cache_creation, ephemeral_5m, ephemeral_1h, output, thinking, searches } = *self;
+        // Differences of absurd counts would look like sane ones.
+        let told = [input, cache_read, cache_creation, ephemeral_5m, ephemeral_1h, output, thinking, searches];
+        if told.into_iter().any(|count| count > Usage::MOST) {
+            return Usage::ABSURD;
+        }
+        Usage {
+            input,
+            cache_read,
             // The total may come without its split, and later than it.
-            cache_write_5m: self.cache_creation.saturating_sub(self.ephemeral_1h).max(self.ephemeral_5m),
-            cache_write_1h: self.ephemeral_1h,
-            output: self.output,
-            reasoning: self.thinking.min(self.output),
-            requests: self.searches,
+            cache_write_5m: cache_creation.saturating_sub(ephemeral_1h).max(ephemeral_5m),
+            cache_write_1h: ephemeral_1h,
+            output,
+            reasoning: thinking.min(output),
+            requests: searches,
             ..Usage::default()
-        };
-        usage.clamp();
-        usage
+        }
     }
 }
 
@@ -140,11 +144,11 @@ impl<'a> Wire<'a> for Spent<'a> {
 }
 
 impl<'a> Spent<'a> {
-    /// Reads a count; what is no count, though a number, is nothing.
+    /// Reads a count. `null` is nothing; a number that is negative, a fraction or absurd is no count.
     fn count(&mut self, walk: &mut Walk<'a>, text: &'a str) -> u64 {
         let number = Option::<Number<'a>>::walk(walk, text);
         self.odd |= number.is_none();
-        number.flatten().and_then(Number::count).unwrap_or(0)
+        number.flatten().map_or(0, |number| number.count().unwrap_or(u64::MAX))
     }
 
     /// Reads an object of counts.
@@ -212,12 +216,20 @@ mod tests {
     }
 
     #[test]
-    fn f073_odd_counts_do_no_harm() {
-        let usage = told(&[
-            r#"{"input_tokens":-3,"output_tokens":1e300,"cache_read_input_tokens":null,"cache_creation_input_tokens":1000000000000000000}"#,
-        ]);
-        assert_eq!((usage.input, usage.cache_read, usage.output), (0, 0, 0));
-        assert_eq!(usage.cache_write_5m, 1 << 40);
+    fn f073_what_is_no_count_makes_no_usage() {
+        for odd in ["-3", "2.9", "1e300", "1000000000000000000", "1099511627777"] {
+            for usage in [
+                format!(r#"{{"input_tokens":{odd},"output_tokens":2}}"#),
+                format!(r#"{{"input_tokens":{odd},"output_tokens":2,"cache_creation_input_tokens":{odd}}}"#),
+                format!(r#"{{"input_tokens":1,"output_tokens":2,"cache_creation":{{"ephemeral_1h_input_tokens":{odd}}}}}"#),
+            ] {
+                assert_eq!(told(&[r#"{"input_tokens":7,"output_tokens":1}"#, &usage]).believed(), None, "{usage}");
+            }
+        }
+        let usage = told(&[r#"{"input_tokens":3.0,"output_tokens":2e1,"cache_read_input_tokens":null}"#]);
+        assert_eq!((usage.input, usage.cache_read, usage.output), (3, 0, 20));
+        let last = told(&[r#"{"input_tokens":7,"output_tokens":-1}"#, r#"{"output_tokens":5}"#]);
+        assert_eq!((last.input, last.output), (7, 5), "what is told later counts");
         assert!(Counts::default().tell("[]").is_none());
         for odd in [r#"{"input_tokens":"many"}"#, r#"{"cache_creation":[]}"#, r#"{"server_tool_use":7}"#, r#"{"service_tier":7}"#] {
             assert!(Counts::default().tell(odd).is_none(), "{odd}");

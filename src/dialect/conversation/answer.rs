@@ -142,7 +142,7 @@ impl<'a> Fold<'a> {
                 choice.finish_reason = Some(reason);
                 choice.stop_sequence = stop_sequence;
             }
-            Event::Usage(usage) => self.answer.usage = Some(usage),
+            Event::Usage(usage) => self.answer.usage = usage.believed(),
             Event::ServiceTier(tier) => self.answer.service_tier = Some(tier),
             Event::Fingerprint(fingerprint) => self.answer.fingerprint = Some(fingerprint),
             Event::Unknown { kind, raw } => self.answer.unknown.push((kind, raw)),

@@ -63,7 +63,7 @@ pub enum Event<'a> {
         /// The stop sequence met.
         stop_sequence: Option<Cow<'a, str>>,
     },
-    /// What was used so far: replaces what an earlier one said.
+    /// What was used so far: replaces what an earlier one said. One that is not [believed](Usage::believed) takes it back.
     Usage(Usage),
     /// The tier that served the call, as the provider names it.
     ServiceTier(Cow<'a, str>),

@@ -244,7 +244,7 @@ impl Encoder for ChatEncoder {
                 }
                 self.finish_choice(*choice, reason, out, losses);
             }
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => self.usage = usage.believed(),
             Event::ServiceTier(tier) => {
                 if let Some(tier) = tier::word(tier, losses) {
                     self.head.tell(|head| head.service_tier = Some(tier));

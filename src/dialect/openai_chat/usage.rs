@@ -9,6 +9,7 @@ use crate::dialect::{
     AnswerOptions, Usage,
     json::Object,
     scan::{Members, Name, Walk, by_name},
+    wire::Number,
 };
 
 /// The counts of a `usage` object.
@@ -50,7 +51,7 @@ struct Details {
     reasoning: Option<u64>,
 }
 
-/// Reads a `usage` member. `None` if it is `null` or counts nothing.
+/// Reads a `usage` member. `None` if it is `null` or counts nothing, [absurd](Usage::ABSURD) if something in it is no count.
 pub(super) fn read(raw: &str) -> Option<Usage> {
     let mut counts = Counts::default();
     Members::visit(raw.as_bytes(), |walk, name| counts.take(walk, name)).ok()?;
@@ -77,7 +78,7 @@ impl Counts {
         });
     }
 
-    /// What was used. `None` if nothing was counted.
+    /// What was used. `None` if nothing was counted, [absurd](Usage::ABSURD) if something was told that is no count.
     pub(super) fn usage(self) -> Option<Usage> {
         let (prompt, completion) = (self.prompt.or(self.input), self.completion.or(self.output));
         if prompt.is_none() && completion.is_none() {
@@ -90,17 +91,22 @@ impl Counts {
         let cached = input.cached.or(self.cache_hit).or(self.cached).or(self.num_cached).unwrap_or(0);
         let written = input.written.unwrap_or(0);
         let heard = input.audio.unwrap_or(0);
+        let spoken = output.audio.unwrap_or(0);
+        let reasoning = output.reasoning.or(self.reasoning).unwrap_or(0);
+        // Differences of absurd counts would look like sane ones. The total only arbitrates.
+        if [prompt, completion, cached, written, heard, spoken, reasoning].into_iter().any(|count| count > Usage::MOST) {
+            return Some(Usage::ABSURD);
+        }
         // xAI counts cached input beside the prompt when there is more of it than prompt.
         let fresh = if cached > prompt { prompt } else { prompt - cached };
 
-        let reasoning = output.reasoning.or(self.reasoning).unwrap_or(0);
         let total = self.total.unwrap_or(0);
         // xAI counts reasoning beside the completion; the total tells who does.
         let beside = reasoning > 0 && total > prompt + completion && total == prompt + completion + reasoning;
         let completion = if beside { completion + reasoning } else { completion };
-        let spoken = output.audio.unwrap_or(0).min(completion);
+        let spoken = spoken.min(completion);
 
-        let mut usage = Usage {
+        Some(Usage {
             input: fresh.saturating_sub(written).saturating_sub(heard),
             cache_read: cached,
             cache_write_5m: written,
@@ -109,33 +115,32 @@ impl Counts {
             input_audio: heard,
             output_audio: spoken,
             ..Usage::default()
-        };
-        usage.clamp();
-        Some(usage)
+        })
     }
 }
 
-/// Reads a count, however it is written: what is negative or no number is nothing, what is absurd is cut. `null` and
-/// "not there" are the same.
+/// Reads a count. `null` and "not there" are the same; what is negative, a fraction, absurd or no number is no count.
 fn count(walk: &mut Walk<'_>, count: &mut Option<u64>) {
     let text = walk.skip();
     if text != b"null" {
-        *count = Some(number(text).min(ABSURD));
+        *count = Some(number(text).unwrap_or(NO_COUNT));
     }
 }
 
-fn number(text: &[u8]) -> u64 {
+fn number(text: &[u8]) -> Option<u64> {
     // As counts are: a few digits.
     let mut digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
     if text.len() <= 10
         && let Some(number) = digits.try_fold(0, |number, digit| Some(number * 10 + digit?))
     {
-        return number;
+        return Some(number);
     }
-    let text = std::str::from_utf8(text).unwrap_or_default();
-    // A float past the range saturates, NaN is 0.
-    text.parse().unwrap_or_else(|_| text.parse::<f64>().unwrap_or(0.0) as u64)
+    // Some servers write theirs as `3.0`.
+    std::str::from_utf8(text).ok().and_then(Number::read).and_then(Number::count).filter(|count| *count <= Usage::MOST)
 }
+
+/// What stands for a count that is none. Sums of such do not overflow.
+const NO_COUNT: u64 = Usage::MOST + 1;
 
 /// Reads the parts of a count; what is no object has none.
 fn details(walk: &mut Walk<'_>, details: &mut Option<Details>) {
@@ -153,9 +158,6 @@ fn details(walk: &mut Walk<'_>, details: &mut Option<Details>) {
         });
     });
 }
-
-/// More than any call uses; small enough that sums cannot overflow.
-const ABSURD: u64 = 1 << 40;
 
 /// Writes the `usage` object; with `options.rich_usage` under both pairs of names, and with its cost.
 pub(super) fn write(out: &mut BytesMut, usage: &Usage, options: &AnswerOptions) {
@@ -232,9 +234,25 @@ mod tests {
     }
 
     #[test]
-    fn absurd_counts_are_cut() {
-        assert_eq!(counts(r#"{"prompt_tokens":-5,"completion_tokens":2.9}"#), (0, 0, 2, 0));
-        assert_eq!(counts(r#"{"prompt_tokens":1e300,"completion_tokens":"many"}"#), (1 << 40, 0, 0, 0));
+    fn f073_what_is_no_count_makes_no_usage() {
+        for odd in ["-5", "2.9", "1e300", "1000000000000000000", "1099511627777", "18446744073709551616", "\"many\"", "[1]", "true"] {
+            for usage in [
+                format!(r#"{{"prompt_tokens":{odd},"completion_tokens":2}}"#),
+                format!(r#"{{"prompt_tokens":2,"completion_tokens":{odd}}}"#),
+                format!(r#"{{"prompt_tokens":{odd},"completion_tokens":2,"prompt_tokens_details":{{"cached_tokens":{odd}}}}}"#),
+                format!(r#"{{"prompt_tokens":9,"completion_tokens":2,"completion_tokens_details":{{"reasoning_tokens":{odd}}}}}"#),
+            ] {
+                assert_eq!(read(&usage).unwrap().believed(), None, "{usage}");
+            }
+            // It only arbitrates.
+            assert_eq!(counts(&format!(r#"{{"prompt_tokens":9,"completion_tokens":2,"total_tokens":{odd}}}"#)), (9, 0, 2, 0));
+        }
+    }
+
+    #[test]
+    fn counts_come_in_several_spellings() {
+        assert_eq!(counts(r#"{"prompt_tokens":3.0,"completion_tokens":2e1}"#), (3, 0, 20, 0));
+        assert_eq!(counts(r#"{"prompt_tokens":1099511627776,"completion_tokens":-0}"#), (1 << 40, 0, 0, 0));
         assert_eq!(counts(r#"{"prompt_tokens":3,"completion_tokens":null,"prompt_tokens_details":[1]}"#), (3, 0, 0, 0));
         assert_eq!(read("null"), None);
         assert_eq!(read("{}"), None);

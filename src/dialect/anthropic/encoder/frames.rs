@@ -82,14 +82,15 @@ pub fn content_block_stop(index: u32, out: &mut BytesMut) {
 }
 
 /// Why the message stopped, and what it used; `cost` adds the price.
-pub fn message_delta(reason: &str, sequence: Option<&str>, used: &Usage, cost: Option<&dyn Notes>, out: &mut BytesMut) {
+pub fn message_delta(reason: &str, sequence: Option<&str>, used: Option<&Usage>, cost: Option<&dyn Notes>, out: &mut BytesMut) {
     event("message_delta", out, |event| {
         let mut delta = event.object("delta");
         delta.str("stop_reason", reason);
         answer::stop_sequence(sequence, &mut delta);
         delta.end();
         let mut usage = event.object("usage");
-        usage::write(used, &mut usage);
+        // The API has its counts always, told or not.
+        usage::write(used.unwrap_or(&Usage::default()), &mut usage);
         answer::cost(cost, used, &mut usage);
         usage.end();
     });

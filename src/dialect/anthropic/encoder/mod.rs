@@ -28,7 +28,7 @@ pub struct MessageEncoder {
     started: bool,
     blocks: Queue,
     stop: Option<Stop>,
-    usage: Usage,
+    usage: Option<Usage>,
 }
 
 /// Why the message stopped.
@@ -41,7 +41,7 @@ impl MessageEncoder {
     /// A writer of the answer that `stamp` and `options` belong to.
     pub fn new(stamp: Stamp, options: AnswerOptions) -> Self {
         let AnswerOptions { rich_usage, notes, .. } = options;
-        Self { stamp, notes, rich_usage, started: false, blocks: Queue::default(), stop: None, usage: Usage::default() }
+        Self { stamp, notes, rich_usage, started: false, blocks: Queue::default(), stop: None, usage: None }
     }
 
     fn begin(&mut self, id: Option<&str>, model: Option<&str>, out: &mut BytesMut) {
@@ -74,7 +74,7 @@ impl Encoder for MessageEncoder {
             Event::Delta { block, delta } => self.blocks.delta(*block, delta, out, losses),
             Event::Close { block } => self.blocks.close(*block, out),
             Event::Finish { reason, stop_sequence, .. } => self.stop(reason, stop_sequence.as_deref(), losses),
-            Event::Usage(usage) => self.usage = *usage,
+            Event::Usage(usage) => self.usage = usage.believed(),
             Event::Logprobs { choice, .. } => {
                 losses.report(&losses::ANSWER_LOGPROBS, Place::of("choices", *choice as usize).field("logprobs"));
             }
@@ -93,7 +93,7 @@ impl Encoder for MessageEncoder {
         self.blocks.finish(out);
         let stop = self.stop.take().unwrap_or(Stop { reason: "end_turn", sequence: None });
         let cost = self.notes.as_deref().filter(|_| self.rich_usage);
-        frames::message_delta(stop.reason, stop.sequence.as_deref(), &self.usage, cost, out);
+        frames::message_delta(stop.reason, stop.sequence.as_deref(), self.usage.as_ref(), cost, out);
         frames::message_stop(out);
     }
 }

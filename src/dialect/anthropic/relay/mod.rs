@@ -49,8 +49,8 @@ impl MessageRelay {
                 }
             }
             Observed::Usage(usage) => {
-                if let Some(notes) = notes.filter(|_| options.rich_usage) {
-                    cost(notes, &seen.usage.unwrap_or_default(), body, &Members::of(body, &usage.value), &mut edits);
+                if let (Some(notes), Some(used), true) = (notes, &seen.usage, options.rich_usage) {
+                    cost(notes, used, body, &Members::of(body, &usage.value), &mut edits);
                 }
             }
             Observed::Other => {}

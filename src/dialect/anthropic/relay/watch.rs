@@ -142,7 +142,7 @@ impl Watch {
 
     fn usage(&mut self, usage: &str, seen: &mut Seen) {
         if let Some((usage, _)) = self.counts.tell(usage) {
-            seen.usage = Some(usage);
+            seen.usage = usage.believed();
         }
     }
 }

@@ -110,7 +110,7 @@ impl<'b> Told<'b> {
             }
         }
         if let Some(usage) = self.counts.take().and_then(Counts::usage) {
-            seen.usage = Some(usage);
+            seen.usage = usage.believed();
         }
     }
 
