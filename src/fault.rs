@@ -190,6 +190,8 @@ pub struct AttemptFault {
 /// What a provider said when it refused or failed. Scrub secrets before it is made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpstreamError {
+    /// The dialect it was told in, by name: its type and its object are that API's words, and no other's.
+    pub dialect: Option<&'static str>,
     /// The HTTP status, or the one that an in-stream error stands for.
     pub status: Option<u16>,
     /// The provider's own error type (`overloaded_error`, `invalid_request_error`).
@@ -372,7 +374,10 @@ impl Fault {
     pub fn error_code(&self) -> Option<&str> {
         match &self.0.kind {
             FaultKind::InvalidRequest(_) | FaultKind::Lossy(_) => Some("validation_error"),
-            FaultKind::Rejected { .. } => self.0.upstream.as_ref().and_then(|u| u.code.as_deref()),
+            FaultKind::Rejected { status } => {
+                let unsaid = (*status == 404).then_some("not_found");
+                self.0.upstream.as_ref().and_then(|u| u.code.as_deref()).or(unsaid)
+            }
             _ => Some(self.code()),
         }
     }

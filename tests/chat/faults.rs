@@ -81,8 +81,9 @@ fn er_15_errors_cross_with_their_words() {
         // Only a mistake of the caller's is told in the provider's words.
         assert_eq!(body["error"]["message"] == "said so", body["error_origin"] == "user", "{body}");
 
-        let fault =
-            decode(if status == 529 { 503 } else { status }, &[], &json!({"error": {"message": "said so", "type": "t"}}).to_string());
+        // `invalid_request_error` is OpenAI's word for every refusal, and Messages' for one of them: the status decides.
+        let error = json!({"error": {"message": "said so", "type": "invalid_request_error", "code": "some_code", "param": "messages"}});
+        let fault = decode(if status == 529 { 503 } else { status }, &[], &error.to_string());
         let mut out = BytesMut::new();
         AnthropicMessages.encode_fault(&fault, "G-01", &mut out);
         let body: Value = serde_json::from_slice(&out).unwrap();
@@ -90,7 +91,29 @@ fn er_15_errors_cross_with_their_words() {
         assert_eq!(body["error"]["type"], expected, "{body}");
         assert_eq!(AnthropicMessages.fault_status(&fault).as_u16(), if status == 529 { 529 } else { told });
         assert_eq!(body["error"]["message"] == "said so", body["error_origin"] == "user", "{body}");
+        let kept = body["error"]["code"] == "some_code" && body["error"]["param"] == "messages";
+        assert_eq!(kept, body["error_origin"] == "user", "{body}");
     }
+}
+
+/// A type is worth what its own API means by it: one that the other happens to have too says nothing there.
+#[test]
+fn er_15_a_type_counts_in_its_own_dialect_alone() {
+    for (dialect, kind) in [(&AnthropicMessages as &dyn Dialect, "weird_error"), (&OpenAiChat, "weird_error")] {
+        let said = json!({"type": "error", "error": {"type": kind, "message": "no"}}).to_string();
+        let fault = dialect.decode_fault(StatusCode::CONFLICT, &HeaderMap::new(), &said.into());
+        let expected = if dialect.name() == OpenAiChat.name() { kind } else { "invalid_request_error" };
+        assert_eq!(encode(&fault)["error"]["type"], expected);
+    }
+    let lost = AnthropicMessages.decode_fault(
+        StatusCode::NOT_FOUND,
+        &HeaderMap::new(),
+        &json!({"type": "error", "error": {"type": "not_found_error", "message": "no such file"}}).to_string().into(),
+    );
+    assert_eq!(
+        encode(&lost)["error"],
+        json!({"message": "no such file", "type": "invalid_request_error", "code": "not_found", "param": null})
+    );
 }
 
 #[test]

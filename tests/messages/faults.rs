@@ -88,7 +88,7 @@ fn a_fault_is_written_for_both_kinds_of_client() {
         encoded(&fault),
         serde_json::json!({
             "type": "error",
-            "error": {"type": "invalid_request_error", "message": "/messages/0/a~1b: is odd"},
+            "error": {"type": "invalid_request_error", "message": "/messages/0/a~1b: is odd", "code": "validation_error"},
             "request_id": "G-1", "generation_id": "G-1", "status_code": 400, "reason": "validation_error",
             "description": "/messages/0/a~1b: is odd", "error_origin": "user", "attempts": [],
             "details": [{"path": ["messages", "0", "a/b"], "message": "is odd"}],
@@ -114,9 +114,11 @@ fn a_refusal_of_the_callers_request_keeps_the_providers_words() {
     let said = r#"{"type":"invalid_request_error","message":"no","details":{"error_code":"x"}}"#;
     let body = encoded(&decoded(400, &format!(r#"{{"type":"error","error":{said}}}"#)));
     assert_eq!(body["error"].to_string(), serde_json::from_str::<serde_json::Value>(said).unwrap().to_string());
-    // Another dialect's object is not forwarded, nor its type, if it is not one of this API's.
+    // Another dialect's object is not forwarded, nor its type: what it has beyond ours is kept.
     let openai = decoded(400, r#"{"error":{"type":"invalid_request_error","message":"no","param":"x","code":null}}"#);
-    assert_eq!(encoded(&openai)["error"], serde_json::json!({"type": "invalid_request_error", "message": "no"}));
+    assert_eq!(encoded(&openai)["error"], serde_json::json!({"type": "invalid_request_error", "message": "no", "param": "x"}));
+    let openai = decoded(404, r#"{"error":{"type":"invalid_request_error","message":"no","param":null,"code":"gone"}}"#);
+    assert_eq!(encoded(&openai)["error"], serde_json::json!({"type": "not_found_error", "message": "no", "code": "gone"}));
     let foreign = decoded(422, r#"{"error":{"type":"weird","message":"no"}}"#);
     assert_eq!(encoded(&foreign)["error"], serde_json::json!({"type": "invalid_request_error", "message": "no"}));
 }

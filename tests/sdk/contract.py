@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, Union, get_args
 
 import anthropic.types as messages
 import openai.types as openai
@@ -157,6 +157,7 @@ ADDITIONS: Additions = {
     ImagesUsage: {"cost": Cost},
     OpenAIError: ERROR,
     MessagesError: ERROR,
+    **{kind: {"code": str, "param": str} for kind in (*get_args(get_args(MessagesErrorObject)[0]), MessagesError.TooLarge)},
     openai.Model: {
         "organisation": str,
         "aliases": list[str],

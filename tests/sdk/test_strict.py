@@ -60,7 +60,7 @@ ERROR = {
     "attempts": [{"provider": "p", "status": 503, "fault": "overloaded"}],
     "details": [{"path": ["a"], "message": "m"}],
 }
-MESSAGES_ERROR = {**ERROR, "type": "error", "error": {"type": "invalid_request_error", "message": "m"}, "request_id": "G"}
+MESSAGES_ERROR = {**ERROR, "type": "error", "error": {"type": "invalid_request_error", "message": "m", "code": "c"}, "request_id": "G"}
 MODEL = {"id": "m", "object": "model", "created": 1, "owned_by": "o"}
 MESSAGES_MODEL = {"type": "model", "id": "m", "display_name": "m", "created_at": "2026-01-01T00:00:00Z", "lifecycle": "active"}
 EMBEDDINGS = whole("/v1/embeddings", "embed")

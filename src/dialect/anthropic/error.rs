@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::encoder::frames;
+use super::{NAME, encoder::frames};
 use crate::{
     dialect::{
         json::{self, Object},
@@ -66,13 +66,19 @@ pub fn upstream_error(error: &str) -> UpstreamError {
     // A server behind the API may send plain text.
     let Ok(object) = wire::read::<ErrorObject<'_>>(error) else {
         let text: String = wire::read::<Str<'_>>(error).map_or_else(|_| excerpt(error), |text| excerpt(&text));
-        return UpstreamError { message: text, raw, ..UpstreamError::default() };
+        return UpstreamError { dialect: Some(NAME), message: text, raw, ..UpstreamError::default() };
     };
+    // A proxy may answer in OpenAI's words: they have a code and a parameter, `null` maybe, which this API's have not.
+    let theirs = |wanted: &str| object.unknown.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.get());
+    let text = |value: &str| wire::read::<Str<'_>>(value).ok().map(|text| excerpt(&text));
+    let (code, param) = (theirs("code"), theirs("param"));
+    let exact = object.details.and_then(|details| details.error_code).map(|code| code.0.into_owned());
     let kind = object.kind.map(|kind| kind.0.into_owned());
     UpstreamError {
+        dialect: (code.is_none() && param.is_none()).then_some(NAME),
         status: TYPES.iter().find(|(name, _)| Some(*name) == kind.as_deref()).map(|(_, status)| *status),
-        code: object.details.and_then(|details| details.error_code).map(|code| code.0.into_owned()),
-        param: None,
+        code: exact.or_else(|| code.and_then(text)),
+        param: param.and_then(text),
         message: excerpt(object.message.as_deref().unwrap_or("the provider gave no message")),
         request_id: None,
         kind,
@@ -141,15 +147,24 @@ pub fn encode_event(fault: &Fault, generation_id: &str, out: &mut BytesMut) {
 fn members(fault: &Fault, generation_id: &str, body: &mut Object<'_>) {
     let verdict = fault.verdict();
     let message = fault.to_string();
-    // A refusal of the caller's own request keeps the provider's words for it, or its kind, if they are this API's.
-    let theirs = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
-    if let Some(raw) = theirs.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw)) {
+    // A refusal of the caller's own request keeps the provider's words for it, or its type, if they are this API's. Another
+    // has types of the same names, which mean more: `invalid_request_error` is also what OpenAI says with a 404.
+    let rejected = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
+    let spoke = rejected.filter(|upstream| upstream.dialect == Some(NAME));
+    if let Some(raw) = spoke.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw)) {
         // Line breaks between its members would end an event.
         json::line(body.key("error"), raw);
     } else {
-        let kind = theirs.and_then(|upstream| upstream.kind.as_deref()).filter(|kind| is_type(kind)).unwrap_or(verdict.anthropic_type);
+        let kind = spoke.and_then(|upstream| upstream.kind.as_deref()).filter(|kind| is_type(kind)).unwrap_or(verdict.anthropic_type);
         let mut error = body.object("error");
         error.str("type", kind).str("message", &message);
+        // Not this API's members, but what the other kind of client reads: the exact error, and what it is about.
+        if let Some(code) = fault.error_code() {
+            error.str("code", code);
+        }
+        if let Some(param) = rejected.and_then(|upstream| upstream.param.as_deref()) {
+            error.str("param", param);
+        }
         error.end();
     }
     body.str("request_id", generation_id)
@@ -158,6 +173,9 @@ fn members(fault: &Fault, generation_id: &str, body: &mut Object<'_>) {
         .str("reason", verdict.reason)
         .str("description", &message)
         .str("error_origin", verdict.origin);
+    if let FaultKind::KeyLimit { reset_at: Some(at) } = fault.kind() {
+        body.raw("reset_at", &at.to_string());
+    }
     let mut attempts = body.array("attempts");
     for attempt in fault.attempts() {
         let mut object = attempts.object();
@@ -188,14 +206,12 @@ fn is_type(kind: &str) -> bool {
     TYPES.iter().any(|(name, _)| *name == kind)
 }
 
-/// The provider's error object, if it is of this API's shape. OpenAI's has a type of the same names, and a code.
+/// The provider's error object, if it is of this API's shape.
 fn spoken(raw: &Bytes) -> Option<&str> {
     const LARGEST: usize = 16 * 1024;
     let text = std::str::from_utf8(raw).ok().filter(|text| text.len() <= LARGEST)?;
     let object: ErrorObject<'_> = wire::read(text).ok()?;
-    let ours = object.kind.as_deref().is_some_and(is_type) && object.message.is_some();
-    let foreign = object.unknown.iter().any(|(name, _)| matches!(&**name, "code" | "param"));
-    (ours && !foreign).then_some(text)
+    (object.kind.as_deref().is_some_and(is_type) && object.message.is_some()).then_some(text)
 }
 
 /// The beginning of a provider's words, scrubbed.

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use smallvec::SmallVec;
 
+use super::NAME;
 use crate::{
     dialect::{
         json::{self, Array, Object},
@@ -75,7 +76,7 @@ pub(in crate::dialect) fn upstream(text: &str, status: Option<u16>) -> UpstreamE
     let text = text.trim();
     let (object, envelope) = innermost(text);
     let Some(envelope) = envelope else {
-        return UpstreamError { status, message: excerpt(text), ..UpstreamError::default() };
+        return UpstreamError { dialect: Some(NAME), status, message: excerpt(text), ..UpstreamError::default() };
     };
     let message = [envelope.message, envelope.msg, envelope.detail, envelope.error].into_iter().flatten().next();
     let kind = envelope.kind.and_then(|kind| plain(kind.get()));
@@ -86,6 +87,7 @@ pub(in crate::dialect) fn upstream(text: &str, status: Option<u16>) -> UpstreamE
         number.or_else(|| [&code, &kind, &named].into_iter().flatten().find_map(|name| status_of(name)))
     };
     UpstreamError {
+        dialect: Some(NAME),
         status: status.or_else(stands_for),
         message: message.map_or_else(|| excerpt(object), |message| plain(message.get()).unwrap_or_else(|| excerpt(message.get()))),
         kind: kind.or(named),
@@ -205,10 +207,11 @@ pub(super) fn encode_event(fault: &Fault, generation_id: &str, out: &mut BytesMu
     out.extend_from_slice(b"\n\n");
 }
 
-/// The `error` member: the provider's own where it refused the caller's request, else ours.
+/// The `error` member: the provider's own where it refused the caller's request in this API's words, else ours.
 fn write_error(body: &mut Object<'_>, fault: &Fault) {
     let upstream = fault.upstream().filter(|_| matches!(fault.kind(), FaultKind::Rejected { .. }));
-    if let Some(parts) = upstream.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw, fault.verdict().openai_type)) {
+    let spoke = upstream.filter(|upstream| upstream.dialect == Some(NAME));
+    if let Some(parts) = spoke.and_then(|upstream| upstream.raw.as_ref()).and_then(|raw| spoken(raw, fault.verdict().openai_type)) {
         let out = body.key("error");
         let start = out.len();
         parts.iter().for_each(|part| out.extend_from_slice(part));
@@ -218,10 +221,8 @@ fn write_error(body: &mut Object<'_>, fault: &Fault) {
     }
     let mut error = body.object("error");
     error.str("message", &fault.to_string());
-    let verdict = fault.verdict();
-    // The word that Messages has for it is none of this API's.
-    let theirs = upstream.and_then(|upstream| upstream.kind.as_deref()).filter(|kind| *kind != verdict.anthropic_type);
-    error.str("type", theirs.unwrap_or(verdict.openai_type));
+    let theirs = spoke.and_then(|upstream| upstream.kind.as_deref());
+    error.str("type", theirs.unwrap_or(fault.verdict().openai_type));
     nullable(&mut error, "code", fault.error_code());
     let param = match fault.kind() {
         FaultKind::UnknownModel { .. } => Some("model".to_owned()),
