@@ -2,7 +2,7 @@
 
 use super::{
     MAX_DEPTH,
-    plain::{SHORT, far, first_unusual, plain},
+    plain::{CHUNK, SHORT, far, first_unusual, plain},
 };
 
 /// A place in JSON text. It looks at each byte once, and what it has gone over is sound, UTF-8 aside.
@@ -189,10 +189,10 @@ impl<'b> Cursor<'b> {
     pub(super) fn string(&mut self) -> Result<bool, Wrong> {
         let [_, inside @ ..] = self.rest else { return Err(Wrong::Syntax) };
         self.rest = inside;
-        // Most names, and most values that mean something to us, end within a few words.
-        for _ in 0..SHORT / 8 {
-            let Some((word, rest)) = self.rest.split_first_chunk() else { break };
-            let Some(run) = first_unusual(u64::from_le_bytes(*word)) else {
+        // Most names, and most values that mean something to us, end within a chunk or two.
+        for _ in 0..SHORT / CHUNK {
+            let Some((chunk, rest)) = self.rest.split_first_chunk() else { break };
+            let Some(run) = first_unusual(chunk) else {
                 self.rest = rest;
                 continue;
             };

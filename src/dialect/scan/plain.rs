@@ -1,7 +1,8 @@
 //! Runs of bytes that stand for themselves inside a JSON string.
 //!
-//! Short runs are looked at in words of eight bytes, since most strings are short and a call costs more than they do. Long
-//! ones are searched in blocks that stay in the cache: once for the byte that ends them, once for control characters.
+//! Short runs are looked at in words of eight bytes, or in chunks of two words if they are to be ASCII, since most strings are
+//! short and a call costs more than they do. Long ones are searched in blocks that stay in the cache: once for the byte that
+//! ends them, once for control characters.
 
 use memchr::memchr2;
 
@@ -29,30 +30,24 @@ pub(in crate::dialect) fn plain(text: &[u8]) -> (usize, u64) {
 /// control.
 #[inline]
 const fn first_special(word: u64) -> Option<usize> {
-    // A byte past ASCII may have been marked for nothing.
-    first(marks(word) & !word)
-}
-
-/// The same, and before one past ASCII: it costs less to know.
-#[inline]
-pub(super) const fn first_unusual(word: u64) -> Option<usize> {
-    first(marks(word) | word)
-}
-
-/// Marks what ends a plain run in its highest bit, and perhaps what is past ASCII or behind a mark.
-#[inline]
-const fn marks(word: u64) -> u64 {
-    // What is below a bound wraps when that is subtracted, and sets its highest bit. With one bit flipped the quote is next to
-    // the controls. A borrow can only set bits above the first that is right.
+    // What is below a bound wraps when that is subtracted, and sets its highest bit, which bytes past ASCII have anyway. With
+    // one bit flipped the quote is next to the controls. A borrow can only set bits above the first that is right.
     let quote_or_control = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    quote_or_control | backslash
+    match (quote_or_control | backslash) & !word & HIGH {
+        0 => None,
+        marks => Some(marks.trailing_zeros() as usize / 8),
+    }
 }
 
-/// How many bytes come before the first that is marked in its highest bit.
+/// How many bytes of `chunk` come before one that ends a plain run in a string, or is past ASCII.
+///
+/// Compilers turn it into a handful of vector instructions.
 #[inline]
-const fn first(marks: u64) -> Option<usize> {
-    match marks & HIGH {
+pub(super) fn first_unusual(chunk: &[u8; CHUNK]) -> Option<usize> {
+    // As signed numbers, what is past ASCII is below the controls.
+    let marks = chunk.map(|byte| if byte.cast_signed() < 0x20 || matches!(byte, b'"' | b'\\') { u8::MAX } else { 0 });
+    match u128::from_le_bytes(marks) {
         0 => None,
         marks => Some(marks.trailing_zeros() as usize / 8),
     }
@@ -133,8 +128,9 @@ impl Extremes {
 
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
-/// Bytes looked at in words before the block search takes over.
+/// Bytes looked at in words or chunks before the block search takes over.
 pub(super) const SHORT: usize = 32;
+pub(super) const CHUNK: usize = 16;
 const BLOCK: usize = 16 * 1024;
 /// Not more than `SHORT`.
 const LANES: usize = 32;
@@ -154,6 +150,17 @@ mod tests {
         assert_eq!(run, naive(text), "{text:?}");
         assert!(wide || text[..run].is_ascii(), "{text:?}");
         assert!(!wide || !text.is_ascii(), "{text:?}");
+    }
+
+    #[test]
+    fn a_chunk_ends_at_every_byte_that_is_not_plain_ascii() {
+        for (at, byte) in (0..CHUNK).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+            let mut chunk = [b' '; CHUNK];
+            chunk[at..].fill(byte);
+            let unusual = matches!(byte, b'"' | b'\\' | 0..0x20 | 0x80..);
+            assert_eq!(first_unusual(&chunk), unusual.then_some(at), "{chunk:?}");
+        }
+        assert_eq!(first_unusual(b"0123456789abcdef"), None);
     }
 
     #[test]
