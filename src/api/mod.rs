@@ -9,6 +9,7 @@
 mod generations;
 mod health;
 mod models;
+mod page;
 mod query;
 
 use bytes::{Bytes, BytesMut};

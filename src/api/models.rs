@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use http::request::Parts;
 
-use super::{Answer, query};
+use super::{Answer, page::Page, query};
 use crate::{
     catalog::{Catalog, Meter, Model, Picodollars},
     dialect::json::{Array, Object},
@@ -13,27 +13,21 @@ use crate::{
     stage::{Operation, Principal},
 };
 
-/// Models in one answer unless the caller says otherwise: all that anybody has.
-const LIMIT: usize = 1000;
-
 /// Answers `/v1/models` and its aliases; `?model_id=` asks for one.
 pub(super) fn list(catalog: &Catalog, parts: &Parts, principal: Option<&Principal>) -> Answer {
     if let Some(id) = query::value(&parts.uri, "model_id") {
         return single(catalog, &id, parts, principal);
     }
-    let number = |name: &str, default| match query::value(&parts.uri, name).map(|text| text.parse::<usize>()) {
-        None => Ok(default),
-        Some(Ok(number)) => Ok(number),
-        Some(Err(_)) => Err(Fault::invalid("", format!("the query member `{name}` is a number"))),
-    };
-    let (limit, offset) = (number("limit", LIMIT)?, number("offset", 0)?);
+    let anthropic_client = is_anthropic(parts);
+    let asked = if anthropic_client { Page::by_cursor(&parts.uri) } else { Page::numbered(&parts.uri) }?;
     let filter = Filter::of(parts);
     let all: Vec<&Arc<Model>> =
         catalog.models().filter(|model| is_concrete(model) && may_see(principal, model) && filter.matches(model)).collect();
-    let page = || all.iter().skip(offset).take(limit).map(|model| &***model);
+    let (page, has_more) = asked.of(&all, |model| model.id.as_str())?;
+    let page = || page.iter().map(|model| &***model);
     let mut out = BytesMut::new();
     let mut body = Object::begin(&mut out);
-    if is_anthropic(parts) {
+    if anthropic_client {
         list_of(body.array("data"), page(), anthropic);
         for (name, model) in [("first_id", page().next()), ("last_id", page().next_back())] {
             match model {
@@ -41,11 +35,14 @@ pub(super) fn list(catalog: &Catalog, parts: &Parts, principal: Option<&Principa
                 None => body.raw(name, "null"),
             };
         }
-        body.bool("has_more", all.len() > offset.saturating_add(limit));
+        body.bool("has_more", has_more);
     } else {
+        let total = all.len();
         body.str("object", "list");
         list_of(body.array("data"), page(), openai);
-        body.bool("ok", true).number("limit", limit as u64).number("offset", offset as u64).number("total", all.len() as u64);
+        // Not asked for, the limit is what there is.
+        body.bool("ok", true).number("limit", asked.limit.unwrap_or(total) as u64);
+        body.number("offset", asked.offset as u64).number("total", total as u64);
         list_of(body.array("models"), page(), full);
     }
     body.end();

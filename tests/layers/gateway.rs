@@ -195,9 +195,7 @@ async fn models_in_both_shapes_and_filtered() {
     for query in ["?limit=x", "?offset=-1", "?limit=99999999999999999999"] {
         assert_eq!(ask_for(&gateway, get(&format!("/v1/models{query}"))).await.status(), 400, "{query}");
     }
-    let mut request = get("/v1/models?limit=2");
-    request.headers_mut().insert("anthropic-version", "2023-06-01".parse().unwrap());
-    let body = json(ask_for(&gateway, request).await).await;
+    let body = json(ask_for(&gateway, anthropic("/v1/models?limit=2")).await).await;
     assert_eq!(
         (body["first_id"].as_str(), body["last_id"].as_str(), body["has_more"].as_bool()),
         (Some("maker/a"), Some("maker/b+c"), Some(true))
@@ -216,6 +214,41 @@ async fn models_in_both_shapes_and_filtered() {
     assert_eq!(json(ask_for(&gateway, get("/v1/models/maker/b+c")).await).await["id"], "maker/b+c");
     assert_eq!(ask_for(&gateway, get("/v1/data/models?model_id=maker/b+c")).await.status(), 404);
     assert_eq!(json(ask_for(&gateway, get("/v1/data/models?model_id=maker/b%2Bc")).await).await["id"], "maker/b+c");
+}
+
+/// As Anthropic's client asks.
+fn anthropic(path: &str) -> Request<Full<Bytes>> {
+    let mut request = get(path);
+    request.headers_mut().insert("anthropic-version", "2023-06-01".parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn a_list_of_models_is_paged_to_its_end() {
+    let gateway = open().0;
+    // As the SDK does it: `last_id` is the next page's `after_id` while there are more, and the same backwards.
+    for (start, cursor, next, expected) in [
+        ("", "after_id", "last_id", ["maker/a", "maker/b+c", "other/d"].as_slice()),
+        ("&after_id=maker/a", "after_id", "last_id", &["maker/b+c", "other/d"]),
+        ("&before_id=other/d", "before_id", "first_id", &["maker/b+c", "maker/a"]),
+    ] {
+        let (mut seen, mut query) = (Vec::new(), start.to_owned());
+        loop {
+            let page = json(ask_for(&gateway, anthropic(&format!("/v1/models?limit=1{query}"))).await).await;
+            seen.push(page["data"][0]["id"].as_str().unwrap().to_owned());
+            assert!(seen.len() <= expected.len(), "{seen:?}");
+            if page["has_more"] == false {
+                break;
+            }
+            query = format!("&{cursor}={}", page[next].as_str().unwrap().replace('+', "%2B"));
+        }
+        assert_eq!(seen, expected, "{start}");
+    }
+    let last = json(ask_for(&gateway, anthropic("/v1/models?after_id=other/d")).await).await;
+    assert_eq!(last, serde_json::json!({"data": [], "first_id": null, "last_id": null, "has_more": false}));
+    for query in ["?after_id=nobody/nothing", "?limit=0", "?limit=1001"] {
+        assert_eq!(ask_for(&gateway, anthropic(&format!("/v1/models{query}"))).await.status(), 400, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -64,6 +64,12 @@ def test_models(oai, ant):
     assert oai.models.retrieve("demo/echo").object == "model"
     assert "demo/echo" in [model.id for model in ant.models.list()]
     assert ant.models.retrieve("demo/echo").type == "model"
+    everything = [model.id for model in oai.models.list()]
+    assert len(everything) > 1
+    # The SDK follows the pages by itself, either way.
+    assert [model.id for model in ant.models.list(limit=1)] == everything
+    assert [model.id for model in ant.models.list(limit=1, after_id=everything[0])] == everything[1:]
+    assert [model.id for model in ant.models.list(limit=1, before_id=everything[-1])] == everything[-2::-1]
     with pytest.raises(openai.NotFoundError):
         oai.models.retrieve("nobody/nothing")
     with pytest.raises(anthropic.NotFoundError):
