@@ -148,6 +148,36 @@ async fn f042_a_stream_that_breaks_off_never_ends_normally() {
     }
 }
 
+/// As a whole error does, one inside a stream says who failed and how, those who failed before it included.
+#[tokio::test]
+async fn f041_an_error_behind_content_lists_the_attempts() {
+    let stack = Stack::start().await;
+    stack
+        .openai
+        .play(Script::json(503, openai_error("server_error", "busy")))
+        .play(Script::json(503, openai_error("server_error", "busy")));
+    let mut events = anthropic_events(&["Hi"])[..4].to_vec();
+    events.push(anthropic_error_event("overloaded_error", "Overloaded"));
+    stack.anthropic.play(Script::sse(events));
+    let answer = stack.ask(CHAT, chat("both", true)).await;
+    let last = answer.text().trim().rsplit("data: ").next().unwrap();
+    let error: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
+    assert_eq!(
+        error["attempts"],
+        serde_json::json!([
+            {"provider": "openai", "status": 503, "fault": "overloaded"},
+            {"provider": "openai", "status": 503, "fault": "overloaded"},
+            {"provider": "anthropic", "status": 529, "fault": "overloaded"},
+        ]),
+        "{error}"
+    );
+
+    stack.anthropic.play(Script::sse(&anthropic_events(&["Hi"])[..4]));
+    let answer = stack.ask(MESSAGES, messages("claude", true)).await;
+    let cut = r#""attempts":[{"provider":"anthropic","status":200,"fault":"truncated"}]"#;
+    assert!(answer.text().contains(cut), "{}", answer.text());
+}
+
 #[tokio::test]
 async fn f036_a_provider_that_never_answers_is_left() {
     let timeouts = Timeouts { first_byte: Duration::from_millis(50), ..Timeouts::default() };

@@ -202,6 +202,12 @@ impl Tally {
         })
     }
 
+    /// The attempts that failed so far, as callers are told of them.
+    pub fn faults(&self) -> Vec<AttemptFault> {
+        let faults = |account: &Arc<Account>| account.entries().attempts.iter().filter_map(|attempt| attempt.fault.clone()).collect();
+        self.0.as_ref().map(faults).unwrap_or_default()
+    }
+
     /// How the last attempt ended, if it has.
     pub fn outcome(&self) -> Option<Outcome> {
         self.0.as_ref().and_then(|account| account.entries().attempts.last().and_then(|attempt| attempt.outcome))

@@ -25,7 +25,7 @@ use crate::{
         Losses, Pipe, Seen,
         frame::sse::{Limits, Sse},
     },
-    fault::{Fault, FaultKind, Phase, Timeout},
+    fault::{AttemptFault, Fault, FaultKind, Phase, Timeout},
     stage::{Outcome, Tally, Watched},
 };
 
@@ -268,12 +268,24 @@ where
     /// Gives up: drops the provider's side. What is committed is settled here, since nobody else may come to.
     fn broke(&mut self, fault: Fault, outcome: Outcome) {
         let phase = if self.shown() { Phase::AfterCommit } else { Phase::BeforeCommit };
-        let fault = fault.at(phase);
+        let mut fault = fault.at(phase);
         self.report();
         if self.shown() {
             self.notes.tally.end(outcome, Some(&fault));
+            let attempts = self.attempts(&fault);
+            fault = fault.with_attempts(attempts);
         }
         self.state = State::Broken(fault);
+    }
+
+    /// Who failed and how, this answer's provider last. Without a meter nobody remembers those before it.
+    fn attempts(&self, fault: &Fault) -> Vec<AttemptFault> {
+        let attempts = self.tally.faults();
+        if !attempts.is_empty() {
+            return attempts;
+        }
+        let status = fault.upstream().and_then(|upstream| upstream.status);
+        vec![AttemptFault { provider: self.notes.target.provider.name.to_string(), status, fault: fault.code() }]
     }
 
     /// Whether the caller is shown the answer: it has been, or there is content that it will be.
