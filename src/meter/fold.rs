@@ -11,7 +11,7 @@ use crate::{
     catalog::{Cost, Picodollars, Price},
     dialect::{Losses, Seen, Usage},
     fault::{Fault, FaultKind},
-    stage::{AttemptEntry, CallFacts, Outcome, Principal},
+    stage::{AttemptEntry, CallFacts, Outcome, Principal, throughput},
 };
 
 /// Everything that a record is made of.
@@ -109,7 +109,7 @@ impl Books<'_> {
             ttft_ms: committed.map(|committed| millis(committed.saturating_duration_since(call.started))),
             generation_ms: generation.map(millis),
             gateway_ms: millis(latency.saturating_sub(waited)),
-            throughput_tps: generation.and_then(|generation| per_second(bill.usage.counts.output, generation)),
+            throughput_tps: generation.and_then(|generation| throughput(bill.usage.counts.output, generation)),
             attempts,
             losses: once(self.losses),
             metadata,
@@ -242,12 +242,4 @@ fn took(entry: &AttemptEntry, now: Instant) -> Duration {
 
 fn millis(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000).saturating_add(duration.subsec_millis().into())
-}
-
-/// To two decimal places; nothing for what took no measurable time.
-fn per_second(count: u64, duration: Duration) -> Option<f64> {
-    let micros = u64::try_from(duration.as_micros()).ok().filter(|micros| *micros >= 1_000)?;
-    let hundredths = count.checked_mul(100_000_000)? / micros;
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people, not money")]
-    Some(hundredths as f64 / 100.0)
 }

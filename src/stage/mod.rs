@@ -23,6 +23,7 @@ mod preferences;
 mod principal;
 mod routed;
 mod tally;
+mod throughput;
 mod watchdog;
 
 pub use self::{
@@ -44,4 +45,5 @@ pub(crate) use self::{
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
     tally::Beginner,
+    throughput::throughput,
 };

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use crate::{
     catalog::Target,
     dialect::{Notes, Usage, json},
-    stage::{AttemptTally, CallFacts},
+    stage::{AttemptTally, CallFacts, throughput},
 };
 
 /// The facts of one attempt's answer.
@@ -41,7 +41,8 @@ impl Notes for AnswerNotes {
         }
         let now = Instant::now();
         let committed = *self.committed.get().unwrap_or(&now);
-        let generation = now.saturating_duration_since(committed);
+        // A whole answer is there all at once: how long it was in the making, only its provider knows.
+        let generation = if self.call.stream { now.saturating_duration_since(committed) } else { Duration::ZERO };
         let mut meta = json::Object::begin(out);
         meta.str("request_id", self.call.id.as_str())
             .str("endpoint", self.call.operation.name())
@@ -55,7 +56,7 @@ impl Notes for AnswerNotes {
         write_millis(meta.key("gateway_ms"), self.sent.saturating_duration_since(self.call.started));
         let output = usage.map_or(0, |usage| usage.output);
         match throughput(output, generation) {
-            Some(rate) => meta.raw("throughput_tps", &rate),
+            Some(rate) => meta.raw("throughput_tps", &rate.to_string()),
             None => meta.raw("throughput_tps", "null"),
         };
         meta.end();
@@ -70,11 +71,4 @@ pub(super) fn write_millis(out: &mut BytesMut, duration: Duration) {
     let digit = |n: u64| b'0' + (n % 10) as u8;
     let part = micros % 1000;
     out.extend_from_slice(&[b'.', digit(part / 100), digit(part / 10), digit(part)]);
-}
-
-/// Tokens per second, with one decimal place.
-fn throughput(tokens: u64, time: Duration) -> Option<String> {
-    let micros = time.as_micros();
-    let tenths = (u128::from(tokens) * 10_000_000).checked_div(micros).filter(|_| tokens > 0)?;
-    Some(format!("{}.{}", tenths / 10, tenths % 10))
 }
