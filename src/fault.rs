@@ -481,6 +481,11 @@ impl fmt::Display for Fault {
         {
             return f.write_str(&upstream.message);
         }
+        if let (FaultKind::Upstream(Failure::Protocol), Some(upstream)) = (&self.0.kind, &self.0.upstream)
+            && !upstream.message.is_empty()
+        {
+            return write!(f, "the provider's answer is not valid: {}", upstream.message);
+        }
         match &self.0.kind {
             FaultKind::BodyTimeout => f.write_str("the request body did not arrive in time"),
             // A foreign layer's limit is not known.

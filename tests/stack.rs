@@ -150,6 +150,18 @@ async fn f042_a_stream_that_breaks_off_never_ends_normally() {
 
 /// As a whole error does, one inside a stream says who failed and how, those who failed before it included.
 #[tokio::test]
+async fn a_whole_answer_has_no_rate_in_meta_nor_in_its_record() {
+    let stack = Stack::start().await;
+    stack.anthropic.play(Script::json(200, anthropic_answer("Hi"))).play(Script::json(200, anthropic_answer("Hi")));
+    for (path, body) in [(MESSAGES, messages("claude", false)), (CHAT, chat("claude", false))] {
+        let answer = stack.ask(path, body.replace("{\"model\"", "{\"meta\":true,\"model\"")).await;
+        let meta = &answer.json()["meta"];
+        assert_eq!((meta["throughput_tps"].is_null(), &meta["generation_ms"]), (true, &0.0.into()), "{meta}");
+    }
+    assert!(stack.ledger.records().iter().all(|record| record.throughput_tps.is_none()));
+}
+
+#[tokio::test]
 async fn f041_an_error_behind_content_lists_the_attempts() {
     let stack = Stack::start().await;
     stack
@@ -264,13 +276,34 @@ async fn er_09_a_callers_mistake_keeps_its_status_and_is_not_repeated() {
 
 #[tokio::test]
 async fn f043_a_page_instead_of_an_answer_is_a_bad_gateway() {
+    let page = format!("<html>\n<title>log in</title> with sk-upstream-secret {}</html>", "word ".repeat(200));
+    for (path, stream) in [(MESSAGES, false), (MESSAGES, true), (CHAT, false), (CHAT, true)] {
+        let stack = Stack::start().await;
+        for _ in 0..3 {
+            stack.anthropic.play(Script::json(200, &page).with_header("content-type", "text/html"));
+        }
+        let body = if path == CHAT { chat("claude", stream) } else { messages("claude", stream) };
+        let answer = stack.ask(path, body).await;
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        let error = answer.json();
+        assert_eq!(error["reason"], "provider_error");
+        assert_eq!(error["attempts"][2], serde_json::json!({"provider": "anthropic", "status": 200, "fault": "protocol"}));
+        let (_, excerpt) = error["error"]["message"].as_str().unwrap().split_once(": ").unwrap();
+        assert!(excerpt.starts_with("<html> <title>log in</title> with <redacted> word") && excerpt.len() <= 512, "{excerpt}");
+        assert_eq!(stack.record().attempts[0].status, Some(200));
+    }
+}
+
+#[tokio::test]
+async fn f043_a_whole_answer_where_a_stream_was_asked_for_is_none() {
     let stack = Stack::start().await;
     for _ in 0..3 {
-        stack.anthropic.play(Script::json(200, "<html>log in</html>").with_header("content-type", "text/html"));
+        stack.openai.play(Script::json(200, openai_answer("my secret diary")));
     }
-    let answer = stack.ask(MESSAGES, messages("claude", false)).await;
-    assert_eq!(answer.status, 502, "{}", answer.text());
-    assert_eq!(answer.json()["error"]["type"], "api_error");
+    let answer = stack.ask(CHAT, chat("gpt", true)).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["attempts"][0]["fault"]), (502, &"protocol".into()), "{}", answer.text());
+    assert_eq!(answer.json()["attempts"][0]["status"], 200);
+    assert!(!answer.text().contains("diary"), "{}", answer.text());
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) config: Arc<Config>,
     /// When all of it has to be there.
     pub(super) total: Instant,
+    /// The status of the answer's head, once there is one.
+    pub(super) status: Option<StatusCode>,
 }
 
 pub(super) type Answer<B> = Result<Response<TranslatedBody<B>>, Fault>;
@@ -63,7 +65,7 @@ impl Exchange {
     }
 
     /// Reads the head of the answer, if it was there in time.
-    pub(super) fn head<B, E>(self, head: Option<Result<Response<B>, E>>) -> Result<Next<B>, Fault>
+    pub(super) fn head<B, E>(mut self, head: Option<Result<Response<B>, E>>) -> Result<Next<B>, Fault>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -72,13 +74,14 @@ impl Exchange {
         let response = head.ok_or_else(|| Fault::new(FaultKind::Timeout(self.late())).at(Phase::BeforeHead))?;
         let (parts, body) = response.map_err(|error| whole::broken(error.into()))?.into_parts();
         self.notes.tally.head(parts.status.as_u16());
+        self.status = Some(parts.status);
         if !parts.status.is_success() {
             let (dialect, total) = (self.dialect, self.total);
             return Ok(Next::Other(Box::pin(async move { Err(refusal(dialect, &parts, body, total).await) })));
         }
         if is_packed(&parts.headers) {
             // That was not asked for.
-            return Err(foreign("a content encoding"));
+            return Err(answered(foreign("a content encoding"), self.status));
         }
         let media_type = parts.headers.get(header::CONTENT_TYPE);
         let streamed = media_type.is_some_and(is_event_stream);
@@ -90,13 +93,13 @@ impl Exchange {
             (true, true) => Ok(Next::Other(Box::pin(self.stream(body)))),
             // An error object where a stream was asked for is an error; anything else is not what was asked for.
             (true, false) => Ok(Next::Other(Box::pin(async move { Err(self.no_stream(parts, body).await) }))),
-            (false, true) => Err(foreign("a stream that was not asked for")),
+            (false, true) => Err(answered(foreign("a stream that was not asked for"), self.status)),
         }
     }
 
     /// A whole answer, that came as `body` and ended like this.
     pub(super) fn whole<B>(mut self, body: &Bytes, end: Result<(), Fault>, media_type: Option<&HeaderValue>) -> Answer<B> {
-        end.map_err(|fault| fault.at(Phase::BeforeCommit))?;
+        end.map_err(|fault| answered(fault.at(Phase::BeforeCommit), self.status))?;
         let now = *self.notes.committed.get_or_init(std::time::Instant::now);
         let mut seen = Seen::default();
         let slices = match self.pipe.whole(body, &mut seen) {
@@ -104,7 +107,7 @@ impl Exchange {
             Err(error) => {
                 let provider = &self.notes.target.provider.name;
                 tracing::warn!(%provider, %error, ?media_type, "answer is not the provider's dialect");
-                return Err(protocol(error));
+                return Err(self.foreign_answer(error, body, media_type));
             }
         };
         if let Some(error) = seen.error.clone() {
@@ -138,8 +141,20 @@ impl Exchange {
         match (read, seen.error) {
             // What kind of error it is, its object says: the status does not.
             (Ok(_), Some(error)) => in_band(error).at(Phase::BeforeCommit),
-            _ => self.dialect.decode_fault(StatusCode::BAD_GATEWAY, &parts.headers, &body).at(Phase::BeforeCommit),
+            (read, _) => {
+                let error = read.err().unwrap_or_else(|| StreamError::malformed("a whole answer where a stream was asked for"));
+                self.foreign_answer(error, &body, parts.headers.get(header::CONTENT_TYPE))
+            }
         }
+    }
+
+    /// The fault of an answer that is not the provider's dialect. What it is instead (a login page, mostly) is told in a
+    /// few of its words, but for JSON: that may be a piece of a completion.
+    fn foreign_answer(&self, error: StreamError, body: &[u8], media_type: Option<&HeaderValue>) -> Fault {
+        let json = media_type.is_none_or(|media| media.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")));
+        let message = if json { String::new() } else { excerpt(&String::from_utf8_lossy(body)) };
+        let status = self.status.map(|status| status.as_u16());
+        protocol(error).with_upstream(UpstreamError { status, message, ..UpstreamError::default() })
     }
 
     /// A streamed answer: resolves at the commit point.
@@ -150,7 +165,8 @@ impl Exchange {
     {
         let losses = std::mem::take(&mut self.losses);
         let stream = StreamBody::new(body, self.pipe, self.notes.clone(), self.tally.clone(), self.total, &self.config);
-        stream.committed(self.config.hold).await?;
+        let status = self.status;
+        stream.committed(self.config.hold).await.map_err(|fault| answered(fault, status))?;
         self.tally.lost(losses.clone());
         let (model, answer_losses) = stream.so_far();
         let mut headers = HeaderMap::with_capacity(head::ROOM);
@@ -172,7 +188,7 @@ where
 {
     if parts.status.is_redirection() {
         // Never followed: it may lead anywhere.
-        return foreign("a redirection");
+        return answered(foreign("a redirection"), Some(parts.status));
     }
     // What came of it is what can be told; what is packed has no words.
     let (body, _) = match is_packed(&parts.headers) {
@@ -193,6 +209,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn foreign(what: &str) -> Fault {
     protocol(StreamError::malformed(format!("the provider sent {what}")))
+}
+
+/// The fault with the status that the provider answered with, unless it tells what the provider said.
+fn answered(fault: Fault, status: Option<StatusCode>) -> Fault {
+    match (status, fault.upstream()) {
+        (Some(status), None) => fault.with_upstream(UpstreamError { status: Some(status.as_u16()), ..UpstreamError::default() }),
+        _ => fault,
+    }
+}
+
+/// The beginning of a text on one line, without what looks like a secret. With the words before it, 512 bytes at most.
+fn excerpt(text: &str) -> String {
+    let mut left = 450_usize;
+    let printed = upstream::scrubbed(text.trim());
+    let printed = printed.chars().map(|c| if c.is_control() { ' ' } else { c });
+    printed.take_while(|c| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some()).collect()
 }
 
 fn is_packed(headers: &HeaderMap) -> bool {

@@ -66,7 +66,7 @@ where
             let Translated { dialect, body, pipe, notes, losses } = translated;
             let request = head::outgoing(parts, call.operation, call.dialect, dialect, &target, body)?;
             let total = deadline(target.timeouts.total);
-            Ok((request, Exchange { call, tally, dialect, pipe, notes, losses, config: self.config.clone(), total }))
+            Ok((request, Exchange { call, tally, dialect, pipe, notes, losses, config: self.config.clone(), total, status: None }))
         });
         let state = match translated {
             Ok((request, exchange)) => {

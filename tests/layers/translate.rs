@@ -272,8 +272,8 @@ async fn f043_what_was_not_asked_for_is_no_answer() {
     let stream = || chunks(openai_events(&["Hi"]));
     let whole = || chunks([openai_answer("Hi")]);
     for (streamed, response, code) in [
-        (true, answer(200, "text/html", chunks(["<html><title>Log in</title>"])), "upstream_status"),
-        (true, answer(200, "application/json", whole()), "upstream_status"),
+        (true, answer(200, "text/html", chunks(["<html><title>Log in</title>"])), "protocol"),
+        (true, answer(200, "application/json", whole()), "protocol"),
         (true, answer(200, "application/json", chunks([openai_error("server_error", "no luck")])), "upstream_status"),
         (false, answer(200, "text/html", chunks(["<html><title>Log in</title>"])), "protocol"),
         (false, answer(200, "text/event-stream", stream()), "protocol"),
