@@ -19,6 +19,9 @@ pub struct Place {
 /// "No index": the step is a member, not an element.
 const MEMBER: u32 = u32::MAX;
 
+/// The step is a member that holds the words of the element before it: `function` in a tool of Chat Completions.
+const WRAPPER: u32 = u32::MAX - 1;
+
 impl Place {
     /// The body itself.
     pub const ROOT: Self = Self { steps: [("", MEMBER); 3], leaf: "" };
@@ -35,12 +38,41 @@ impl Place {
 
     /// The `index`th element of `list`, one level down. Past three levels it stays where it is.
     #[must_use]
-    pub const fn item(mut self, list: &'static str, index: usize) -> Self {
+    pub const fn item(self, list: &'static str, index: usize) -> Self {
+        self.step(list, if index < WRAPPER as usize { index as u32 } else { WRAPPER - 1 })
+    }
+
+    /// The value of the member `name`, which has members of its own.
+    #[must_use]
+    pub const fn within(self, name: &'static str) -> Self {
+        self.step(name, MEMBER)
+    }
+
+    /// The same value, which says all it says in its member `name`: so its fields stand in there.
+    ///
+    /// ```
+    /// use portcullis::dialect::Place;
+    ///
+    /// let tool = Place::of("tools", 1).wrapped("function");
+    /// assert_eq!(tool.to_string(), "/tools/1");
+    /// assert_eq!(tool.field("strict").to_string(), "/tools/1/function/strict");
+    /// ```
+    #[must_use]
+    pub const fn wrapped(self, name: &'static str) -> Self {
+        self.step(name, WRAPPER)
+    }
+
+    /// The element of a top-level list that this is, or is in.
+    #[must_use]
+    pub const fn outermost(self) -> Self {
+        Self { steps: [self.steps[0], ("", MEMBER), ("", MEMBER)], leaf: "" }
+    }
+
+    const fn step(mut self, name: &'static str, index: u32) -> Self {
         let mut level = 0;
         while level < self.steps.len() {
             if self.steps[level].0.is_empty() {
-                let index = if index < MEMBER as usize { index as u32 } else { MEMBER - 1 };
-                self.steps[level] = (list, index);
+                self.steps[level] = (name, index);
                 return self;
             }
             level += 1;
@@ -57,8 +89,13 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (list, index) in self.steps.iter().filter(|(list, _)| !list.is_empty()) {
-            write!(f, "/{list}/{index}")?;
+        for (name, index) in self.steps.iter().filter(|(name, _)| !name.is_empty()) {
+            match *index {
+                MEMBER => write!(f, "/{name}")?,
+                WRAPPER if self.leaf.is_empty() => {}
+                WRAPPER => write!(f, "/{name}")?,
+                index => write!(f, "/{name}/{index}")?,
+            }
         }
         if self.leaf.is_empty() { Ok(()) } else { write!(f, "/{}", self.leaf) }
     }

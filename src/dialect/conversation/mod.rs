@@ -14,8 +14,8 @@ pub use self::{
     answer::{Answer, AnswerBlock, Choice},
     event::{BlockId, Delta, Event, FinishReason, Opening},
     request::{
-        Block, BlockKind, CacheMarker, Effort, Instruction, Issuer, Media, MediaSource, OutputFormat, Reasoning, ReasoningConfig, Request,
-        Role, Tool, ToolChoice, ToolKind, Turn,
+        Block, BlockKind, CacheMarker, Effort, Instruction, Issuer, Media, MediaSource, OutputFormat, Reasoning, ReasoningConfig,
+        ReasoningPlaces, Request, Role, Tool, ToolChoice, ToolKind, Turn,
     },
 };
 

@@ -31,6 +31,8 @@ pub struct Request<'a> {
     pub reasoning: Option<ReasoningConfig>,
     /// The form of the answer.
     pub output_format: Option<OutputFormat<'a>>,
+    /// The member that said the form, by its path: `output_config/format`.
+    pub output_format_at: &'static str,
     /// The most output tokens, reasoning included.
     pub max_output_tokens: Option<u64>,
     /// Sequences that end the answer.
@@ -289,6 +291,29 @@ pub struct ReasoningConfig {
     pub effort: Option<Effort>,
     /// The most reasoning tokens.
     pub budget_tokens: Option<u64>,
+    /// Where the caller said so.
+    pub at: ReasoningPlaces,
+}
+
+impl ReasoningConfig {
+    /// Every place of the request that says something of it, the switch first.
+    pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let ReasoningPlaces { enabled, effort, budget_tokens } = self.at;
+        // A budget stands inside the switch, if there is one.
+        let alone = if enabled.is_empty() && effort.is_empty() { budget_tokens } else { "" };
+        [enabled, if effort == enabled { "" } else { effort }, alone].into_iter().filter(|member| !member.is_empty()).map(Place::member)
+    }
+}
+
+/// Where a caller said how to reason: members, each by its path, `thinking/budget_tokens`. Empty is nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReasoningPlaces {
+    /// Whether.
+    pub enabled: &'static str,
+    /// How hard.
+    pub effort: &'static str,
+    /// How much at most.
+    pub budget_tokens: &'static str,
 }
 
 /// How hard to think: the union of what the APIs name.

@@ -17,7 +17,8 @@ pub(super) fn reason(reason: &FinishReason<'_>, called: bool, losses: &mut Losse
         FinishReason::Pause | FinishReason::Other(_) => ("stop", false),
     };
     if !exact {
-        losses.report_at(&losses::ANSWER_FINISH_REASON, "/finish_reason".to_owned());
+        // As Messages calls it, the only other dialect.
+        losses.report_at(&losses::ANSWER_FINISH_REASON, "/stop_reason".to_owned());
     }
     word
 }

@@ -166,6 +166,7 @@ impl Reader<'_> {
         if let Some(thinking) = thinking {
             self.unnamed(&thinking.unknown, Place::member("thinking"));
             reasoning.budget_tokens = thinking.budget_tokens.and_then(wire::Number::count);
+            reasoning.at.budget_tokens = reasoning.budget_tokens.map_or("", |_| "thinking/budget_tokens");
             match thinking.kind.as_deref() {
                 Some("enabled") => reasoning.enabled = Some(true),
                 Some("disabled") => reasoning.enabled = Some(false),
@@ -173,17 +174,20 @@ impl Reader<'_> {
                 Some(_) => self.losses.report(&losses::BLOCK_MEMBER, Place::member("thinking/type")),
                 None => self.wrong(Place::member("thinking/type"), "is required"),
             }
+            reasoning.at.enabled = reasoning.enabled.map_or("", |_| "thinking");
         }
         let mut place = "output_format";
         let mut format = format;
         if let Some(config) = config {
             self.unnamed(&config.unknown, Place::member("output_config"));
             reasoning.effort = config.effort.map(|effort| Effort::from_name(&effort));
+            reasoning.at.effort = reasoning.effort.as_ref().map_or("", |_| "output_config/effort");
             if config.format.is_some() {
                 (format, place) = (config.format, "output_config/format");
             }
         }
         request.reasoning = (reasoning != ReasoningConfig::default()).then_some(reasoning);
+        request.output_format_at = place;
         request.output_format = format.map(|format| {
             self.unnamed(&format.unknown, Place::member(place));
             OutputFormat::JsonSchema { name: None, description: None, schema: format.schema, strict: Some(true) }

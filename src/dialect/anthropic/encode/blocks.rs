@@ -77,11 +77,15 @@ impl Writer<'_, '_, '_> {
                 self.document(media, about, place, cache, content);
             }
             BlockKind::Audio(_) => self.refuse(place, "Anthropic Messages takes no sound"),
-            BlockKind::ToolCall { id, name, arguments, .. } => {
+            BlockKind::ToolCall { id, name, arguments, freeform } => {
                 let mut object = content.object();
-                object.str("type", "tool_use").str("id", self.call_ids.conforming(id)).str("name", self.tool_names.conforming(name));
+                let written = self.tool_names.conforming(name);
+                if written != &**name {
+                    self.losses.report(&losses::TOOL_NAME, place.field("name"));
+                }
+                object.str("type", "tool_use").str("id", self.call_ids.conforming(id)).str("name", written);
                 if !write_input(arguments, object.key("input")) {
-                    self.losses.report(&losses::TOOL_ARGUMENTS, place.field("function/arguments"));
+                    self.losses.report(&losses::TOOL_ARGUMENTS, place.field(if *freeform { "input" } else { "arguments" }));
                 }
                 close(object, cache);
             }
@@ -148,7 +152,7 @@ impl Writer<'_, '_, '_> {
             && media::sniff(data).or(media.essence()).is_some_and(|kind| kind.starts_with("image/"))
         {
             if about.title.or(about.context).is_some() {
-                self.losses.report(&losses::IMAGE_TITLE, place);
+                self.losses.report(&losses::IMAGE_TITLE, place.field("file/filename"));
             }
             return self.image(media, place, cache, content);
         }

@@ -144,9 +144,12 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
 
     fn stop_sequences(&mut self, body: &mut Object<'_>) {
         let mut kept = Vec::new();
-        for (index, stop) in self.request.stop.iter().enumerate() {
+        let stops = &self.request.stop;
+        for (index, stop) in stops.iter().enumerate() {
             if is_blank(stop) {
-                self.losses.report(&losses::STOP_BLANK, Place::of("stop", index));
+                // One alone may have stood there without a list.
+                let place = if stops.len() == 1 { Place::member("stop") } else { Place::of("stop", index) };
+                self.losses.report(&losses::STOP_BLANK, place);
             } else {
                 kept.push(stop);
             }

@@ -35,8 +35,8 @@ pub enum Output<'r> {
 impl<'r> Output<'r> {
     /// Decides it for the writer's request and target.
     pub(super) fn plan<'a: 'r>(writer: &mut Writer<'r, 'a, '_>) -> Self {
-        let place = Place::member("response_format");
         let request = writer.request;
+        let place = Place::member(request.output_format_at);
         let (schema, description) = match &request.output_format {
             None => return Self::Free,
             // The call of a forced tool is the whole answer: there is no text to give a form to.

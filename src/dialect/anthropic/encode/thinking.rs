@@ -52,7 +52,7 @@ pub fn plan(request: &Request<'_>, target: &Target<'_>, messages: &[Message<'_, 
     let unwanted = config.enabled == Some(false) || (config.enabled.is_none() && config.effort == Some(Effort::None));
     if style == ReasoningStyle::None {
         if !unwanted {
-            losses.report(&losses::REASONING_UNKNOWN, place(config));
+            config.places().for_each(|place| losses.report(&losses::REASONING_UNKNOWN, place));
         }
         return plan;
     }
@@ -69,7 +69,7 @@ pub fn plan(request: &Request<'_>, target: &Target<'_>, messages: &[Message<'_, 
         ReasoningStyle::Effort if config.budget_tokens.is_none() => return plan,
         ReasoningStyle::Adaptive => {
             if config.budget_tokens.is_some() {
-                losses.report(&losses::REASONING_BUDGET, Place::member("thinking/budget_tokens"));
+                losses.report(&losses::REASONING_BUDGET, Place::member(config.at.budget_tokens));
             }
             plan.thinking = Thinking::Adaptive;
         }
@@ -77,7 +77,7 @@ pub fn plan(request: &Request<'_>, target: &Target<'_>, messages: &[Message<'_, 
     }
     let unfit = matches!(plan.thinking, Thinking::Enabled { .. }) && tool_turn_without_thinking(messages);
     if plan.thinks() && (unfit || forced) {
-        losses.report(&losses::REASONING_OFF, place(config));
+        config.places().for_each(|place| losses.report(&losses::REASONING_OFF, place));
         return Plan { thinking: Thinking::Disabled, ..Plan::silent(request, target) };
     }
     plan
@@ -86,12 +86,12 @@ pub fn plan(request: &Request<'_>, target: &Target<'_>, messages: &[Message<'_, 
 impl Plan {
     /// A budget below `max_tokens`: the caller's limit stands, ours makes room.
     fn budget(&mut self, config: &ReasoningConfig, limit: Option<u64>, losses: &mut Losses) {
-        let wanted = config.budget_tokens.unwrap_or_else(|| budget_of(config.effort.as_ref(), losses));
+        let wanted = config.budget_tokens.unwrap_or_else(|| budget_of(config, losses));
         let mut budget_tokens = wanted.max(LEAST_BUDGET);
         match limit {
             None if budget_tokens >= self.max_tokens => self.max_tokens = self.max_tokens.saturating_add(budget_tokens),
             Some(limit) if limit <= LEAST_BUDGET => {
-                losses.report(&losses::REASONING_OFF, place(config));
+                config.places().for_each(|place| losses.report(&losses::REASONING_OFF, place));
                 self.thinking = Thinking::Disabled;
                 return;
             }
@@ -100,7 +100,7 @@ impl Plan {
             _ => {}
         }
         if config.budget_tokens.is_some_and(|asked| asked != budget_tokens) {
-            losses.report(&losses::REASONING_BUDGET, Place::member("thinking/budget_tokens"));
+            losses.report(&losses::REASONING_BUDGET, Place::member(config.at.budget_tokens));
         }
         self.thinking = Thinking::Enabled { budget_tokens };
     }
@@ -137,7 +137,7 @@ fn effort(config: &ReasoningConfig, losses: &mut Losses) -> Option<Box<str>> {
     match config.effort.as_ref()? {
         Effort::None => None,
         Effort::Minimal => {
-            losses.report(&losses::REASONING_EFFORT, place(config));
+            losses.report(&losses::REASONING_EFFORT, Place::member(config.at.effort));
             Some(Effort::Low.name().into())
         }
         named => Some(named.name().into()),
@@ -145,21 +145,16 @@ fn effort(config: &ReasoningConfig, losses: &mut Losses) -> Option<Box<str>> {
 }
 
 /// The budget that stands for an effort.
-fn budget_of(effort: Option<&Effort>, losses: &mut Losses) -> u64 {
-    match effort {
+fn budget_of(config: &ReasoningConfig, losses: &mut Losses) -> u64 {
+    match &config.effort {
         Some(Effort::None | Effort::Minimal) => LEAST_BUDGET,
         Some(Effort::Low) => 2048,
         Some(Effort::Medium) | None => 8192,
         Some(Effort::High) => 16_384,
         Some(Effort::XHigh | Effort::Max) => 32_768,
         Some(Effort::Other(_)) => {
-            losses.report(&losses::REASONING_EFFORT, Place::member("reasoning_effort"));
+            losses.report(&losses::REASONING_EFFORT, Place::member(config.at.effort));
             8192
         }
     }
-}
-
-/// Where the caller said how to reason, as far as what it said tells.
-fn place(config: &ReasoningConfig) -> Place {
-    Place::member(if config.enabled.is_some() { "thinking" } else { "reasoning_effort" })
 }

@@ -35,11 +35,11 @@ impl Writer<'_, '_, '_> {
         match &tool.kind {
             ToolKind::Function { name, description, parameters, strict } => {
                 if name.is_empty() {
-                    self.refuse(tool.place, "the tool has no name");
+                    self.refuse(tool.place.field("name"), "the tool has no name");
                 }
                 let written = self.tool_names.conforming(name);
                 if written != &**name {
-                    self.losses.report(&losses::TOOL_NAME, tool.place);
+                    self.losses.report(&losses::TOOL_NAME, tool.place.field("name"));
                 }
                 let mut object = tools.object();
                 object.str("name", written);
@@ -49,7 +49,7 @@ impl Writer<'_, '_, '_> {
                 output::input_schema(*parameters, &mut object);
                 match strict {
                     Some(strict) if self.target.capabilities.strict_tools => _ = object.bool("strict", *strict),
-                    Some(true) => self.losses.report(&losses::STRICT_TOOL, tool.place),
+                    Some(true) => self.losses.report(&losses::STRICT_TOOL, tool.place.field("strict")),
                     _ => {}
                 }
                 cache_control(tool.cache.as_ref(), &mut object);

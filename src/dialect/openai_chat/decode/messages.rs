@@ -108,7 +108,7 @@ fn assistant<'a>(message: &mut Message<'a>, legacy: Option<&Cow<'a, str>>, place
         blocks.extend(tool_call(call, place.item("tool_calls", index), reader));
     }
     if let (Some(call), Some(id)) = (message.function_call.take(), legacy) {
-        let place = place.field("function_call");
+        let place = place.within("function_call");
         reader.unknown(&call.unknown, place);
         blocks.push(Block { kind: function_call(id.clone(), *call), cache: None, place });
     }
@@ -144,6 +144,7 @@ fn finish<'a>(message: &mut Message<'a>, blocks: &mut [Block<'a>], place: Place,
 fn tool_call<'a>(call: ToolCall<'a>, place: Place, reader: &mut Reader<'_>) -> Option<Block<'a>> {
     let id = call.id.map(|id| id.0).unwrap_or_default();
     reader.unknown(&call.unknown, place);
+    let wrapper = if call.kind.as_deref() == Some("custom") { "custom" } else { "function" };
     let kind = match (call.kind.as_deref(), call.function, call.custom) {
         (Some("function") | None, Some(function), _) => {
             reader.unknown(&function.unknown, place.field("function"));
@@ -167,7 +168,7 @@ fn tool_call<'a>(call: ToolCall<'a>, place: Place, reader: &mut Reader<'_>) -> O
             return None;
         }
     };
-    Some(Block { kind, cache: call.cache_control.as_deref().map(content::cache_marker), place })
+    Some(Block { kind, cache: call.cache_control.as_deref().map(content::cache_marker), place: place.wrapped(wrapper) })
 }
 
 fn function_call<'a>(id: Cow<'a, str>, call: FunctionCall<'a>) -> BlockKind<'a> {
@@ -177,6 +178,7 @@ fn function_call<'a>(id: Cow<'a, str>, call: FunctionCall<'a>) -> BlockKind<'a> 
 
 /// `reasoning_details` where they hold the text, else `reasoning_content`, which says the same without its proofs.
 fn replayed_reasoning<'a>(message: &mut Message<'a>, place: Place, blocks: &mut Vec<Block<'a>>) {
+    let member = if message.reasoning_content.is_some() { "reasoning_content" } else { "reasoning" };
     let plain = message.reasoning_content.take().or(message.reasoning.take()).map(|text| text.0).filter(|text| !text.is_empty());
     let details = message.reasoning_details.take().unwrap_or_default();
     if plain.is_none() && details.is_empty() {
@@ -205,7 +207,7 @@ fn replayed_reasoning<'a>(message: &mut Message<'a>, place: Place, blocks: &mut 
     if let Some(plain) = plain.filter(|_| pieces.iter().all(|(piece, ..)| piece.text.is_empty())) {
         match pieces.iter_mut().find(|(piece, ..)| piece.signature.is_some()) {
             Some((piece, ..)) => piece.text = plain,
-            None => pieces.insert(0, (Reasoning { text: plain, ..Reasoning::default() }, None, place.field("reasoning_content"))),
+            None => pieces.insert(0, (Reasoning { text: plain, ..Reasoning::default() }, None, place.field(member))),
         }
     }
     blocks.extend(pieces.into_iter().map(|(piece, _, place)| Block { kind: BlockKind::Reasoning(piece), cache: None, place }));

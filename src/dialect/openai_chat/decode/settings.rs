@@ -14,6 +14,7 @@ use crate::dialect::{
 /// Moves the settings from `wire` to `request`.
 pub(super) fn read<'a>(wire: &mut ChatCompletionRequest<'a>, request: &mut Request<'a>, reader: &mut Reader<'_>) {
     request.reasoning = reasoning(wire, reader);
+    request.output_format_at = "response_format";
     request.output_format = wire.response_format.take().and_then(|format| output_format(*format, reader));
 
     // Three names of one limit; the first present in this order wins.
@@ -65,14 +66,21 @@ fn reasoning<'a>(wire: &mut ChatCompletionRequest<'a>, reader: &mut Reader<'_>) 
     let mut config = ReasoningConfig::default();
     if let Some(effort) = wire.reasoning_effort.take() {
         config.effort = Some(Effort::from_name(&effort));
+        config.at.effort = "reasoning_effort";
     }
     if let Some(reasoning) = wire.reasoning.take() {
         config.enabled = reasoning.enabled;
-        config.effort = config.effort.or_else(|| reasoning.effort.as_deref().map(Effort::from_name));
+        config.at.enabled = reasoning.enabled.map_or("", |_| "reasoning/enabled");
+        if let Some(effort) = reasoning.effort.filter(|_| config.effort.is_none()) {
+            config.effort = Some(Effort::from_name(&effort));
+            config.at.effort = "reasoning/effort";
+        }
         config.budget_tokens = reader.count(reasoning.max_tokens, "/reasoning/max_tokens");
+        config.at.budget_tokens = config.budget_tokens.map_or("", |_| "reasoning/max_tokens");
         reader.unknown(&reasoning.unknown, "/reasoning");
     }
     if let Some(thinking) = wire.thinking.take() {
+        config.at.enabled = "thinking";
         match thinking.kind.as_deref() {
             Some("enabled") => config.enabled = Some(true),
             Some("adaptive") => {
@@ -83,7 +91,10 @@ fn reasoning<'a>(wire: &mut ChatCompletionRequest<'a>, reader: &mut Reader<'_>) 
             Some(_) => reader.wrong("/thinking/type", "expected enabled, adaptive or disabled"),
             None => reader.wrong("/thinking/type", "is missing"),
         }
-        config.budget_tokens = reader.count(thinking.budget_tokens, "/thinking/budget_tokens").or(config.budget_tokens);
+        if let Some(budget) = reader.count(thinking.budget_tokens, "/thinking/budget_tokens") {
+            config.budget_tokens = Some(budget);
+            config.at.budget_tokens = "thinking/budget_tokens";
+        }
         reader.unknown(&thinking.unknown, "/thinking");
     }
     if config.effort == Some(Effort::None) {

@@ -50,7 +50,7 @@ fn tool<'a>(raw: Raw<'a>, place: Place, reader: &mut Reader<'_>) -> Option<Tool<
                 return None;
             };
             let cache = tool.cache_control.or(definition.cache_control.take()).as_deref().map(content::cache_marker);
-            function(definition, place.field("function"), reader).map(|kind| Tool { kind, cache, place })
+            function(definition, place.field("function"), reader).map(|kind| Tool { kind, cache, place: place.wrapped("function") })
         }
     }
 }

@@ -13,13 +13,20 @@ use crate::dialect::{
 /// A text part.
 pub(super) struct Part<'p> {
     text: &'p str,
-    pub(super) cache: Option<&'p CacheMarker<'p>>,
+    cache: Option<&'p CacheMarker<'p>>,
+    /// Where the marker stood, or would have.
     place: Place,
 }
 
 impl<'p> Part<'p> {
     pub(super) fn text(text: &'p str, cache: Option<&'p CacheMarker<'p>>, place: Place) -> Self {
         Self { text, cache, place }
+    }
+
+    /// Takes the marker of the value around it, which stood at `place`, in the stead of its own.
+    pub(super) fn mark(&mut self, cache: &'p CacheMarker<'p>, place: Place, writer: &mut Writer<'_>) {
+        marked(self.cache, self.place, writer);
+        (self.cache, self.place) = (Some(cache), place);
     }
 
     /// A block that is nothing but text.
@@ -43,7 +50,7 @@ pub(super) fn write(message: &mut Object<'_>, parts: Vec<Part<'_>>, writer: &mut
         // Markers need parts; where these are not taken, neither are those.
         parts if !writer.target.capabilities.text_parts => {
             for part in parts.iter().filter(|part| part.cache.is_some()) {
-                writer.lost(&losses::CACHE_CONTROL, part.place);
+                writer.lost(&losses::CACHE_CONTROL, part.place.field("cache_control"));
             }
             let texts: Vec<&str> = parts.iter().map(|part| part.text).collect();
             message.str("content", &texts.join("\n\n"));
@@ -86,7 +93,7 @@ pub(super) fn write_part(list: &mut Array<'_>, block: &Block<'_>, writer: &mut W
     match &block.kind {
         BlockKind::Text { text, citations } => {
             if citations.is_some() {
-                writer.lost(&losses::CITATIONS, place);
+                writer.lost(&losses::CITATIONS, place.field("citations"));
             }
             let mut part = list.object();
             part.str("type", "text").str("text", text);
@@ -204,7 +211,7 @@ fn audio_format(media_type: Option<&str>) -> &str {
 fn marked(cache: Option<&CacheMarker<'_>>, place: Place, writer: &mut Writer<'_>) -> bool {
     let taken = writer.target.capabilities.cache_control;
     if cache.is_some() && !taken {
-        writer.lost(&losses::CACHE_CONTROL, place);
+        writer.lost(&losses::CACHE_CONTROL, place.field("cache_control"));
     }
     cache.is_some() && taken
 }

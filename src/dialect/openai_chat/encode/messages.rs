@@ -63,7 +63,7 @@ fn write_instructions(instructions: &mut Instructions<'_, '_>, at: usize, messag
             parts.push(more);
         }
         for part in parts.iter().filter(|part| part.developer && !role) {
-            writer.lost(&losses::DEVELOPER_ROLE, part.place);
+            writer.lost(&losses::DEVELOPER_ROLE, part.place.outermost().field("role"));
         }
         let mut message = messages.object();
         message.str("role", if developer { "developer" } else { "system" });
@@ -105,9 +105,11 @@ fn write_results(turns: &[Turn<'_>], calls: &HashSet<&str>, messages: &mut Array
                 }
             })
             .collect();
-        // The marker of the whole result goes to its last part.
-        if let (Some(cache), Some(last)) = (&block.cache, parts.last_mut()) {
-            last.cache = Some(cache);
+        // The marker of the whole result goes to its last part, and where there is none it is lost.
+        match (&block.cache, parts.last_mut()) {
+            (None, _) => {}
+            (Some(cache), Some(last)) => last.mark(cache, block.place, writer),
+            (Some(_), None) => writer.lost(&losses::CACHE_CONTROL, block.place.field("cache_control")),
         }
         let mut message = messages.object();
         message.str("role", "tool").str("tool_call_id", call_id);
@@ -191,7 +193,7 @@ fn write_assistant<'r>(turn: &'r Turn<'_>, calls: &mut HashSet<&'r str>, message
 fn write_call(list: &mut Array<'_>, block: &Block<'_>, writer: &mut Writer<'_>) {
     let BlockKind::ToolCall { id, name, arguments, freeform } = &block.kind else { return };
     if block.cache.is_some() {
-        writer.lost(&losses::CACHE_CONTROL, block.place);
+        writer.lost(&losses::CACHE_CONTROL, block.place.field("cache_control"));
     }
     let (name, renamed) = writer.names.at_provider(name);
     let mut call = list.object();
@@ -210,7 +212,7 @@ fn write_call(list: &mut Array<'_>, block: &Block<'_>, writer: &mut Writer<'_>) 
     }
     call.end();
     if renamed {
-        writer.losses.report(&losses::RENAMED_TOOL, block.place);
+        writer.lost(&losses::RENAMED_TOOL, block.place.field("name"));
     }
 }
 
@@ -228,7 +230,9 @@ fn write_reasoning(message: &mut Object<'_>, thoughts: &[(&Block<'_>, &Reasoning
         if reasoning.issuer.as_deref() == Some(writer.target.issuer) {
             kept.push(*reasoning);
         } else {
-            writer.lost(&losses::REASONING_TOKEN, block.place);
+            // What is hidden is all there is of its block; a signature is a member beside the text.
+            let place = if reasoning.signature.is_some() { block.place.field("signature") } else { block.place };
+            writer.lost(&losses::REASONING_TOKEN, place);
         }
     }
     if !kept.is_empty() {

@@ -11,11 +11,6 @@ use crate::dialect::{
     wire::{Number, Raw},
 };
 
-// The hub's settings have no places. A caller of this dialect itself does not come through here, so these are named as
-// the Messages API names them.
-const OUTPUT: Place = Place::member("output_config/format");
-const REASONING: Place = Place::member("thinking");
-
 /// How the form of the answer is asked for.
 pub(super) enum Output<'o> {
     /// Nothing was asked for.
@@ -111,10 +106,10 @@ fn write_output(body: &mut Object<'_>, output: &Output<'_>, writer: &mut Writer<
             format.end();
         }
         Output::Instructed(_) => {
-            writer.lost(&losses::OUTPUT_FORMAT, OUTPUT);
+            writer.lost(&losses::OUTPUT_FORMAT, Place::member(writer.request.output_format_at));
             body.raw("response_format", r#"{"type":"json_object"}"#);
         }
-        Output::Tool(_) => writer.lost(&losses::OUTPUT_FORMAT, OUTPUT),
+        Output::Tool(_) => writer.lost(&losses::OUTPUT_FORMAT, Place::member(writer.request.output_format_at)),
     }
 }
 
@@ -125,7 +120,7 @@ fn write_reasoning(body: &mut Object<'_>, config: &ReasoningConfig, writer: &mut
     let off = config.enabled == Some(false) || config.effort == Some(Effort::None);
     match writer.target.capabilities.reasoning {
         ReasoningStyle::None if off => {}
-        ReasoningStyle::None => writer.lost(&losses::REASONING, REASONING),
+        ReasoningStyle::None => config.places().for_each(|place| writer.lost(&losses::REASONING, place)),
         ReasoningStyle::Effort => {
             let effort = effort(config, off, writer);
             body.str("reasoning_effort", effort.name());
@@ -158,26 +153,25 @@ fn effort<'c>(config: &'c ReasoningConfig, off: bool, writer: &mut Writer<'_>) -
     }
     if let Some(effort) = &config.effort {
         if config.budget_tokens.is_some() {
-            writer.lost(&losses::REASONING_BUDGET, REASONING.field("thinking/budget_tokens"));
+            writer.lost(&losses::REASONING_BUDGET, Place::member(config.at.budget_tokens));
         }
         return Cow::Borrowed(effort);
     }
     if let Some(budget) = config.budget_tokens {
-        writer.lost(&losses::REASONING_BUDGET, REASONING.field("thinking/budget_tokens"));
+        writer.lost(&losses::REASONING_BUDGET, Place::member(config.at.budget_tokens));
         let level = BUDGETS.iter().find(|(most, _)| budget <= *most).map(|(_, level)| level.clone());
         return Cow::Owned(level.unwrap_or(Effort::High));
     }
     if config.adaptive {
-        writer.lost(&losses::ADAPTIVE_REASONING, REASONING);
+        writer.lost(&losses::ADAPTIVE_REASONING, Place::member(config.at.enabled));
     }
     Cow::Owned(Effort::Medium)
 }
 
 fn write_stop(body: &mut Object<'_>, writer: &mut Writer<'_>) {
     let stop = &writer.request.stop;
-    if stop.len() > MOST_STOPS {
-        writer.lost(&losses::STOP, Place::of("stop_sequences", MOST_STOPS));
-    }
+    // Named as the Messages API does: a caller of this dialect itself does not come through here.
+    (MOST_STOPS..stop.len()).for_each(|index| writer.lost(&losses::STOP, Place::of("stop_sequences", index)));
     if !stop.is_empty() {
         let mut list = body.array("stop");
         stop.iter().take(MOST_STOPS).for_each(|sequence| json::string(list.item(), sequence));

@@ -76,7 +76,7 @@ fn write_tool(list: &mut Array<'_>, tool: &Tool<'_>, writer: &mut Writer<'_>) {
             let mut function = object.object("function");
             function.str("name", fresh);
             if renamed {
-                writer.losses.report(&losses::RENAMED_TOOL, place);
+                writer.lost(&losses::RENAMED_TOOL, place.field("name"));
             }
             if let Some(description) = description {
                 function.str("description", description);
