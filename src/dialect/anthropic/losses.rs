@@ -5,12 +5,18 @@ use crate::dialect::{Fate, Loss, Side};
 
 /// Every entry of this dialect.
 pub static LOSSES: &[&Loss] = &[
+    &AUDIO,
     &BLOCK_MEMBER,
     &CACHE_MARKER,
+    &CHOICES,
     &CITATIONS,
+    &DOCUMENT_TYPE,
+    &FOREIGN_BLOCK,
+    &FOREIGN_TOOL,
     &FREQUENCY_PENALTY,
     &IMAGE_DETAIL,
     &IMAGE_TITLE,
+    &IMAGE_TYPE,
     &INSTRUCTION_MOVED,
     &JSON_OBJECT,
     &LOGIT_BIAS,
@@ -18,6 +24,7 @@ pub static LOSSES: &[&Loss] = &[
     &MEMBER,
     &METADATA,
     &OUTPUT_EMULATED,
+    &OUTPUT_SCHEMA,
     &PARTICIPANT_NAME,
     &PRESENCE_PENALTY,
     &REASONING_BUDGET,
@@ -83,17 +90,33 @@ pub static BLOCK_MEMBER: Loss = Loss {
     why: "only Anthropic has it",
 };
 
+pub static AUDIO: Loss = request("anthropic.request.audio", "sound, such as `input_audio`", Fate::Refused, "Messages takes no sound");
 pub static CACHE_MARKER: Loss = request(
     "anthropic.request.cache_control",
     "a cache breakpoint on reasoning or on a blank text",
     Fate::Dropped,
     "thinking blocks take no breakpoint, and blank texts are not sent",
 );
+pub static CHOICES: Loss = request("anthropic.request.n", "`n` above 1", Fate::Refused, "a Message is one choice");
 pub static CITATIONS: Loss = request(
     "anthropic.request.citations",
     "citations of a replayed text",
     Fate::Dropped,
     "they are not in one of Anthropic's location forms",
+);
+pub static DOCUMENT_TYPE: Loss = request(
+    "anthropic.request.document_type",
+    "a document that is neither PDF nor text",
+    Fate::Refused,
+    "Messages reads PDF and text documents",
+);
+pub static FOREIGN_BLOCK: Loss =
+    request("anthropic.request.foreign_block", "a part that only the caller's dialect knows", Fate::Refused, "the model would not see it");
+pub static FOREIGN_TOOL: Loss = request(
+    "anthropic.request.foreign_tool",
+    "a tool that only the caller's dialect knows, such as chat's `custom`",
+    Fate::Refused,
+    "the provider could not run it, or would call it with JSON",
 );
 pub static FREQUENCY_PENALTY: Loss =
     request("anthropic.request.frequency_penalty", "`frequency_penalty`", Fate::Dropped, "Messages has no penalties");
@@ -101,6 +124,12 @@ pub static IMAGE_DETAIL: Loss =
     request("anthropic.request.image_detail", "an image's `detail`", Fate::Dropped, "Messages looks at every image alike");
 pub static IMAGE_TITLE: Loss =
     request("anthropic.request.image_title", "the name of a file that is an image", Fate::Dropped, "image blocks have no title");
+pub static IMAGE_TYPE: Loss = request(
+    "anthropic.request.image_type",
+    "an image of another type than JPEG, PNG, GIF and WebP, or of none that is known",
+    Fate::Refused,
+    "Messages looks at JPEG, PNG, GIF and WebP, by the media type or by what the bytes say",
+);
 pub static INSTRUCTION_MOVED: Loss = request(
     "anthropic.request.instruction_moved",
     "an instruction between messages",
@@ -123,6 +152,12 @@ pub static OUTPUT_EMULATED: Loss = request(
     "structured output",
     Fate::Approximated,
     "this model has none: it answers by calling a tool with that schema, and the call's arguments become the text",
+);
+pub static OUTPUT_SCHEMA: Loss = request(
+    "anthropic.request.output_schema",
+    "structured output that is no object",
+    Fate::Refused,
+    "this model has none: its answer is a tool's input, which is an object",
 );
 pub static PARTICIPANT_NAME: Loss =
     request("anthropic.request.name", "a participant's `name`", Fate::Dropped, "messages carry a role only");

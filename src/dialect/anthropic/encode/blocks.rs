@@ -76,7 +76,7 @@ impl Writer<'_, '_, '_> {
                 let about = About { title: title.as_deref(), context: context.as_deref(), citations: *citations };
                 self.document(media, about, place, cache, content);
             }
-            BlockKind::Audio(_) => self.refuse(place, "Anthropic Messages takes no sound"),
+            BlockKind::Audio(_) => self.refuse(&losses::AUDIO, place),
             BlockKind::ToolCall { id, name, arguments, freeform } => {
                 let mut object = content.object();
                 let written = self.tool_names.conforming(name);
@@ -101,9 +101,7 @@ impl Writer<'_, '_, '_> {
             BlockKind::Unknown { dialect, raw, .. } if *dialect == NAME => {
                 content.item().extend_from_slice(raw.get().as_bytes());
             }
-            BlockKind::Unknown { kind, .. } => {
-                self.refuse(place, format!("Anthropic Messages has no `{kind}` block"));
-            }
+            BlockKind::Unknown { .. } => self.refuse(&losses::FOREIGN_BLOCK, place),
         }
     }
 
@@ -135,14 +133,13 @@ impl Writer<'_, '_, '_> {
                     base64_source(media_type, data, &mut object);
                     close(object, cache);
                 }
-                Some(_) => self.refuse(place, "Anthropic Messages takes JPEG, PNG, GIF and WebP images"),
-                None => self.refuse(place, "the image's media type is not known"),
+                _ => self.refuse(&losses::IMAGE_TYPE, place),
             };
         }
         let mut object = content.object();
         object.str("type", "image");
         if !reference_source(&media.source, &mut object) {
-            self.refuse(place, "an image cannot be text");
+            self.wrong(place, "an image cannot be text");
         }
         close(object, cache);
     }
@@ -163,9 +160,9 @@ impl Writer<'_, '_, '_> {
                 Some("application/pdf") => base64_source("application/pdf", data, &mut object),
                 Some(media_type) if media_type.starts_with("text/") => match text_of(data) {
                     Some(text) => text_source(&text, &mut object),
-                    None => self.refuse(place, "the text document is not base64 of UTF-8"),
+                    None => self.wrong(place, "the text document is not base64 of UTF-8"),
                 },
-                _ => self.refuse(place, "Anthropic Messages takes PDF and text documents"),
+                _ => self.refuse(&losses::DOCUMENT_TYPE, place),
             },
             MediaSource::Text(text) => text_source(text, &mut object),
             source => _ = reference_source(source, &mut object),

@@ -17,7 +17,7 @@ use self::{messages::Message, output::Output, thinking::Plan};
 use super::{losses, names::Names};
 use crate::{
     dialect::{
-        Exchange, Losses, Place, Target,
+        Exchange, Loss, Losses, Place, Target,
         conversation::{BlockKind, Instruction, Request},
         json::Object,
     },
@@ -123,7 +123,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
 
     fn messages(&mut self, messages: &[Message<'_, '_>], body: &mut Object<'_>) {
         if messages.is_empty() {
-            self.refuse(Place::member("messages"), "needs a message that says something");
+            self.wrong(Place::member("messages"), "needs a message that says something");
         }
         let mut list = body.array("messages");
         for message in messages {
@@ -132,7 +132,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
             let mut content = object.array("content");
             for block in &message.blocks {
                 if message.is_misplaced(block) {
-                    self.refuse(block.place, format!("a message of the role `{}` cannot hold this", message.role()));
+                    self.wrong(block.place, format!("a message of the role `{}` cannot hold this", message.role()));
                 }
                 self.block(block, &mut content);
             }
@@ -178,7 +178,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
     fn report_unsayable(&mut self) {
         let request = self.request;
         if request.n.is_some_and(|n| n > 1) {
-            self.refuse(Place::member("n"), "Anthropic Messages answers with one choice");
+            self.refuse(&losses::CHOICES, Place::member("n"));
         }
         let acts = |number: Option<crate::dialect::wire::Number<'_>>| number.is_some_and(|number| number.value() != 0.0);
         for (said, loss, member) in [
@@ -199,7 +199,14 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
         }
     }
 
-    fn refuse(&mut self, place: Place, message: impl Into<String>) {
+    /// Reports what cannot be left out without changing what the request means.
+    fn refuse(&mut self, loss: &'static Loss, place: Place) {
+        self.losses.report(loss, place);
+        self.wrong(place, format!("cannot be carried: {}", loss.why));
+    }
+
+    /// Notes what no model could make sense of.
+    fn wrong(&mut self, place: Place, message: impl Into<String>) {
         self.refused.push(Detail { path: place.to_string(), message: message.into() });
     }
 }

@@ -47,7 +47,7 @@ impl<'r> Output<'r> {
         match schema {
             Some(schema) if writer.target.capabilities.structured_output == StructuredOutput::Schema => return Self::Schema(schema.get()),
             Some(schema) if !takes_object(schema) => {
-                writer.refuse(place.field("response_format/json_schema/schema"), "expected an object's schema")
+                writer.refuse(&losses::OUTPUT_SCHEMA, Place::member("response_format/json_schema/schema"));
             }
             Some(_) => writer.losses.report(&losses::OUTPUT_EMULATED, place),
             None => writer.losses.report(&losses::JSON_OBJECT, place),

@@ -35,7 +35,7 @@ impl Writer<'_, '_, '_> {
         match &tool.kind {
             ToolKind::Function { name, description, parameters, strict } => {
                 if name.is_empty() {
-                    self.refuse(tool.place.field("name"), "the tool has no name");
+                    self.wrong(tool.place.field("name"), "the tool has no name");
                 }
                 let written = self.tool_names.conforming(name);
                 if written != &**name {
@@ -56,7 +56,7 @@ impl Writer<'_, '_, '_> {
                 object.end();
             }
             ToolKind::Unknown { dialect, raw, .. } if *dialect == NAME => tools.item().extend_from_slice(raw.get().as_bytes()),
-            ToolKind::Unknown { kind, .. } => self.refuse(tool.place, format!("Anthropic Messages has no `{kind}` tool")),
+            ToolKind::Unknown { .. } => self.refuse(&losses::FOREIGN_TOOL, tool.place),
         }
     }
 
