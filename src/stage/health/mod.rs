@@ -174,6 +174,7 @@ pub struct Pass {
 #[derive(Debug)]
 pub(crate) struct Running {
     window: Shared,
+    /// Changed under the window's lock alone: what is known and what is counted never differ, whoever is first.
     so_far: AtomicU8,
 }
 
@@ -185,8 +186,9 @@ const BROKE: u8 = 2;
 impl Running {
     /// Says that the target failed. Behind the commit point this counts although its success was counted before.
     pub(crate) fn broke(&self) {
-        if self.so_far.swap(BROKE, Ordering::AcqRel) == SUCCEEDED {
-            lock(&self.window).fail_late(Instant::now());
+        let mut window = lock(&self.window);
+        if self.so_far.swap(BROKE, Ordering::Relaxed) == SUCCEEDED {
+            window.fail_late(Instant::now());
         }
     }
 }
@@ -215,15 +217,13 @@ impl Pass {
 
     /// Reports that the target did its part.
     pub fn succeed(mut self) {
-        let so_far = &self.running.so_far;
         // What broke the answer may have come together with its first content.
-        let whole = so_far.compare_exchange(UNKNOWN, SUCCEEDED, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        self.report(Some(whole));
+        self.report(|so_far| Some(so_far.compare_exchange(UNKNOWN, SUCCEEDED, Ordering::Relaxed, Ordering::Relaxed).is_ok()));
     }
 
     /// Reports that the target failed.
     pub fn fail(mut self) {
-        self.report(Some(false));
+        self.report(|_| Some(false));
     }
 
     /// Reports that the target's quota is used up, and when it told us to come back. No failure.
@@ -231,19 +231,21 @@ impl Pass {
         lock(&self.running.window).limit(Instant::now() + wait.min(MAX_COOLING));
     }
 
-    fn report(&mut self, success: Option<bool>) {
+    /// Counts what `success` says, which is asked under the window's lock.
+    fn report(&mut self, success: impl FnOnce(&AtomicU8) -> Option<bool>) {
         if std::mem::replace(&mut self.reported, true) {
             return;
         }
+        let mut window = lock(&self.running.window);
         let now = Instant::now();
-        let outcome = success.map(|success| if success { Ok(now.duration_since(self.started)) } else { Err(()) });
-        lock(&self.running.window).report(now, self.probe, outcome);
+        let outcome = success(&self.running.so_far).map(|success| if success { Ok(now.duration_since(self.started)) } else { Err(()) });
+        window.report(now, self.probe, outcome);
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.report(None);
+        self.report(|_| None);
     }
 }
 
