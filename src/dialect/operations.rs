@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::{
-    AnswerOptions, Dialect, Edits, End, GATEWAY_MEMBERS, Losses, Pipe, Seen, Stamp, StreamError, Target, Usage,
+    AnswerOptions, Dialect, Edits, End, GATEWAY_MEMBERS, Losses, Notes, Pipe, Seen, Stamp, StreamError, Target, Usage,
     frame::Frame,
     json, openai_chat,
     scan::{Members, elements},
@@ -128,10 +128,15 @@ impl Relay {
         if let Some(id) = &seen.id {
             edits.write(text, members, "native_response_id", |out| json::string(out, id));
         }
-        if let (Some(usage), Some(member), true) = (&seen.usage, members.find(text, "usage"), self.options.rich_usage) {
-            let object = Members::of(text, &member.value);
-            if !object.is_empty() {
-                edits.write(text, &object, "cost", |out| _ = notes.cost(usage, out));
+        if let (Some(usage), true) = (&seen.usage, self.options.rich_usage) {
+            let told = members.find(text, "usage").map(|usage| Members::of(text, &usage.value)).filter(|usage| !usage.is_empty());
+            match told {
+                Some(told) => edits.write(text, &told, "cost", |out| _ = notes.cost(usage, out)),
+                // The API has no counts here, so these are all ours. An image's would lack counts that the API's must have.
+                None if self.operation == Operation::Moderations => {
+                    edits.write(text, members, "usage", |out| requested(usage, notes.as_ref(), out));
+                }
+                None => {}
             }
         }
         edits.write(text, members, "meta", |out| _ = notes.meta(seen.model.as_deref(), seen.usage.as_ref(), out));
@@ -186,6 +191,17 @@ impl Pipe for Relay {
     }
 }
 
+/// Writes the usage of what is billed by the request: their number, and the cost.
+fn requested(usage: &Usage, notes: &dyn Notes, out: &mut BytesMut) {
+    let mut object = json::Object::begin(out);
+    object.number("requests", usage.requests);
+    let mut cost = BytesMut::new();
+    if notes.cost(usage, &mut cost) {
+        object.key("cost").extend_from_slice(&cost);
+    }
+    object.end();
+}
+
 /// The error that an object with a 200 status tells, if it does.
 fn error_of(text: &[u8], members: &Members) -> Option<UpstreamError> {
     members.find(text, "error").filter(|error| error.bytes(text) != b"null")?;
@@ -195,7 +211,7 @@ fn error_of(text: &[u8], members: &Members) -> Option<UpstreamError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::{Notes, openai_chat::OpenAiChat};
+    use crate::dialect::openai_chat::OpenAiChat;
 
     #[derive(Debug)]
     struct Noted;
@@ -247,6 +263,16 @@ mod tests {
         let body = r#"{"id":"a","provider":"two","native_response_id":"b","usage":{"prompt_tokens":1,"cost":9}}"#;
         let ours = r#"{"id":"a","provider":"one","native_response_id":"a","usage":{"prompt_tokens":1,"cost":0.5}}"#;
         assert_eq!(whole(Operation::Embeddings, body).0, ours);
+    }
+
+    #[test]
+    fn a_moderation_is_billed_by_the_request() {
+        let told = whole(Operation::Moderations, r#"{"id":"m","model":"o","results":[]}"#).0;
+        let usage = r#""usage":{"requests":1,"cost":0.5}"#;
+        assert!(told.starts_with(r#"{"id":"m","model":"o","results":[],"#) && told.contains(usage), "{told}");
+        let told = whole(Operation::Moderations, r#"{"id":"m","usage":null}"#).0;
+        assert!(told.contains(usage), "{told}");
+        assert!(!whole(Operation::Images, r#"{"data":[{}]}"#).0.contains("usage"));
     }
 
     #[test]

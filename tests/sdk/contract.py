@@ -47,6 +47,13 @@ class Cost(TypedDict):
     lines: list[CostLine]
 
 
+class Requests(TypedDict):
+    """What a moderation used: OpenAI's API counts nothing there."""
+
+    requests: int
+    cost: Cost
+
+
 class Meta(TypedDict):
     request_id: str
     endpoint: str
@@ -152,7 +159,7 @@ ADDITIONS: Additions = {
     messages.MessageDeltaUsage: {"cost": Cost},
     openai.CreateEmbeddingResponse: ANSWER,
     EmbeddingUsage: PAIR,
-    openai.ModerationCreateResponse: ANSWER,
+    openai.ModerationCreateResponse: {**ANSWER, "usage": Requests},
     openai.ImagesResponse: ANSWER,
     ImagesUsage: {"cost": Cost},
     OpenAIError: ERROR,

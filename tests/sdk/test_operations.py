@@ -24,6 +24,7 @@ def test_moderations(oai, wire):
     answer = oai.moderations.create(model=MODERATE, input=["a", "b"])
     assert answer.results[0].flagged and answer.results[0].categories.violence
     assert answer.provider == "oai"
+    assert answer.usage["requests"] == 1 and answer.usage["cost"]["lines"][0]["meter"] == "requests"
     image = {"type": "image_url", "image_url": {"url": "https://images.example/cat.png"}}
     oai.moderations.create(model=MODERATE, input=[{"type": "text", "text": "a"}, image])
     assert wire.sent()["input"][1] == image
