@@ -23,6 +23,7 @@ struct Facts {
     phase: Phase,
     upstream: Option<UpstreamError>,
     attempts: Vec<AttemptFault>,
+    tried: Option<Tried>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -187,6 +188,17 @@ pub struct AttemptFault {
     pub fault: &'static str,
 }
 
+/// How far a call came that no provider answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// The configured name of the provider that was asked last.
+    pub provider: Arc<str>,
+    /// The model that it was asked for, by its own name.
+    pub model: Arc<str>,
+}
+
 /// What a provider said when it refused or failed. Scrub secrets before it is made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpstreamError {
@@ -226,7 +238,15 @@ pub struct Verdict {
 impl Fault {
     /// A fault before anything was sent.
     pub fn new(kind: FaultKind) -> Self {
-        Self(Box::new(Facts { kind, phase: Phase::BeforeSend, upstream: None, attempts: Vec::new(), retry_after: None, source: None }))
+        Self(Box::new(Facts {
+            kind,
+            phase: Phase::BeforeSend,
+            upstream: None,
+            attempts: Vec::new(),
+            tried: None,
+            retry_after: None,
+            source: None,
+        }))
     }
 
     /// A request that is wrong at one place.
@@ -252,6 +272,13 @@ impl Fault {
     #[must_use]
     pub fn with_attempts(mut self, attempts: Vec<AttemptFault>) -> Self {
         self.0.attempts = attempts;
+        self
+    }
+
+    /// Adds how far the call came.
+    #[must_use]
+    pub fn with_tried(mut self, tried: Tried) -> Self {
+        self.0.tried = Some(tried);
         self
     }
 
@@ -287,6 +314,11 @@ impl Fault {
     /// The attempts that failed, in order.
     pub fn attempts(&self) -> &[AttemptFault] {
         &self.0.attempts
+    }
+
+    /// How far the call came; `None` if no attempt was made.
+    pub fn tried(&self) -> Option<&Tried> {
+        self.0.tried.as_ref()
     }
 
     /// How long to wait before trying again.

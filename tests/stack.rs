@@ -162,6 +162,23 @@ async fn a_whole_answer_has_no_rate_in_meta_nor_in_its_record() {
 }
 
 #[tokio::test]
+async fn an_error_has_the_headers_of_an_answer() {
+    let stack = Stack::start().await;
+    stack
+        .openai
+        .play(Script::json(503, openai_error("server_error", "busy")))
+        .play(Script::json(503, openai_error("server_error", "busy")));
+    stack.anthropic.play(Script::json(400, anthropic_error("invalid_request_error", "no")));
+    for (model, stream, told) in [("both", true, ["3", "anthropic", "claude-sonnet-4-20250514"]), ("nobody", false, ["0", "", ""])] {
+        let answer = stack.ask(CHAT, chat(model, stream)).await;
+        assert!(answer.status.is_client_error(), "{}", answer.text());
+        assert_eq!(["x-gateway-attempts", "x-gateway-provider", "x-gateway-model"].map(|name| answer.header(name)), told);
+        let time = answer.header("server-timing").strip_prefix("gateway;dur=").map(str::parse::<f64>);
+        assert!(time.is_some_and(|time| time.is_ok()), "{}", answer.header("server-timing"));
+    }
+}
+
+#[tokio::test]
 async fn f041_an_error_behind_content_lists_the_attempts() {
     let stack = Stack::start().await;
     stack
@@ -392,7 +409,7 @@ async fn er_01_an_overload_is_one_for_both_kinds_of_client() {
             stack.anthropic.play(Script::json(529, anthropic_error("overloaded_error", "Overloaded")));
         }
         let answer = stack.ask(path, body).await;
-        assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (status, ""), "{}", answer.text());
+        assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (status, "3"), "{}", answer.text());
         assert_eq!((&answer.json()["error"]["type"], &answer.json()["reason"]), (&"overloaded_error".into(), &"overloaded".into()));
         assert_eq!(answer.json()["attempts"].as_array().unwrap().len(), 3);
     }

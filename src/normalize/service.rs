@@ -25,7 +25,7 @@ use super::{
 use crate::{
     dialect::Dialect,
     fault::{Fault, FaultKind},
-    stage::{Call, Endpoint, GenerationId, Missing, fault_response, name_call},
+    stage::{Call, Endpoint, GenerationId, Missing, account, fault_response, name_call},
 };
 
 /// Reads requests into [`Call`]s, and answers errors in the caller's dialect.
@@ -86,7 +86,11 @@ where
                     let stream = is_event_stream(&parts.headers);
                     Response::from_parts(parts, NormalizedBody::inner(body, stream.then_some((dialect, id))))
                 }
-                Err(fault) => fault_response(dialect, &fault, &id).map(NormalizedBody::own),
+                Err(fault) => {
+                    let mut response = fault_response(dialect, &fault, &id).map(NormalizedBody::own);
+                    account(&fault, started.elapsed(), response.headers_mut());
+                    response
+                }
             }
         }))
     }

@@ -18,7 +18,7 @@ use super::{
     walk::{Step, Walk},
 };
 use crate::{
-    fault::{Fault, FaultKind, Phase, Timeout},
+    fault::{Fault, FaultKind, Phase, Timeout, Tried},
     stage::{Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, by, deadline},
 };
 
@@ -72,6 +72,7 @@ where
         let targets = if plan.fallbacks && !once { plan.targets.len() } else { plan.targets.len().min(1) };
         let mut parts = Some(parts);
         let mut walk = Walk::new(targets);
+        let mut tried = None;
         let late = || Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead);
         async move {
             policy.deposit();
@@ -90,7 +91,8 @@ where
                 let number = walk.number();
                 let begun = by(deadline, call.tally().begin(call.facts(), target, number)).await;
                 let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
-                let tally = begun.map_err(|fault| fault.with_attempts(walk.attempts()))?.running(pass.running());
+                let begun = begun.map_err(|fault| so_far(fault.with_attempts(walk.attempts()), tried.take()));
+                let tally = begun?.running(pass.running());
                 let last = once || walk.is_last(&policy);
                 let ready = by(deadline, inner.ready()).await.map(|ready| ready.map_err(|error| Fault::from(error.into())));
                 let fault = match ready {
@@ -110,6 +112,7 @@ where
                     Some(Err(fault)) => fault,
                     None => late(),
                 };
+                tried = Some(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() });
                 tally.end(Outcome::Failed, Some(&fault));
                 drop(tally);
                 judge(pass, &fault);
@@ -130,8 +133,16 @@ where
                     }
                 }
             }
-            Err(walk.verdict())
+            Err(so_far(walk.verdict(), tried))
         }
+    }
+}
+
+/// The fault, with how far the call came.
+fn so_far(fault: Fault, tried: Option<Tried>) -> Fault {
+    match tried {
+        Some(tried) => fault.with_tried(tried),
+        None => fault,
     }
 }
 

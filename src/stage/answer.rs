@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::GenerationId;
 use crate::{
-    dialect::Dialect,
+    dialect::{Dialect, json},
     fault::{Fault, FaultKind},
 };
 
@@ -24,6 +24,15 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Tells the vendors' clients whether to send a failed request again.
 pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The model version that served, or was asked last.
+pub(crate) const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
+/// The provider that served, or was asked last.
+pub(crate) const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+/// How many attempts it took.
+pub(crate) const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+/// Where the time went.
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The whole answer for a fault, in the caller's dialect: status, headers and body.
 ///
@@ -65,6 +74,33 @@ pub fn fault_response(dialect: &dyn Dialect, fault: &Fault, id: &GenerationId) -
         headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     response
+}
+
+/// Puts what the gateway says of every call into the headers of one that failed with `fault` after `time`: how many attempts
+/// were made, at whom the last, and how long it all took.
+pub(crate) fn account(fault: &Fault, time: Duration, headers: &mut HeaderMap) {
+    headers.insert(X_GATEWAY_ATTEMPTS, fault.tried().map_or(0, |tried| tried.attempts).into());
+    let tried = fault.tried().into_iter().flat_map(|tried| [(X_GATEWAY_PROVIDER, &tried.provider), (X_GATEWAY_MODEL, &tried.model)]);
+    for (name, text) in tried {
+        // A name that no header can hold is in the record.
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
+    let mut timing = BytesMut::from("gateway;dur=");
+    write_millis(&mut timing, time);
+    if let Ok(value) = HeaderValue::from_maybe_shared(timing.freeze()) {
+        headers.insert(SERVER_TIMING, value);
+    }
+}
+
+/// Appends milliseconds with three decimal places.
+pub(crate) fn write_millis(out: &mut BytesMut, duration: Duration) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    json::number(out, micros / 1000);
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    let part = micros % 1000;
+    out.extend_from_slice(&[b'.', digit(part / 100), digit(part / 10), digit(part)]);
 }
 
 /// Puts the call's id into an answer's headers, under each name that the dialect's clients read.

@@ -6,12 +6,12 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::InvalidUri};
 use smallvec::SmallVec;
 
-use super::notes::{AnswerNotes, write_millis};
+use super::notes::AnswerNotes;
 use crate::{
     catalog::{Picodollars, Target, Wire},
     dialect::{Dialect, Losses},
     fault::{Fault, FaultKind},
-    stage::{Operation, Outgoing},
+    stage::{Operation, Outgoing, SERVER_TIMING, X_GATEWAY_ATTEMPTS, X_GATEWAY_MODEL, X_GATEWAY_PROVIDER, write_millis},
 };
 
 /// Headers of the caller that go up whatever the dialects.
@@ -24,18 +24,11 @@ static OWN: [HeaderName; 4] = [
     HeaderName::from_static("idempotency-key"),
 ];
 
-/// The model version that served.
-const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
-/// The provider that served.
-const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
-/// How many attempts it took.
-const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 /// What was lost.
 const X_GATEWAY_LOSS: HeaderName = HeaderName::from_static("x-gateway-loss");
-/// What a whole answer cost.
+/// What a whole answer cost: the usage that it tells, at the price of the target that gave it. Attempts before it that were
+/// billed as well are in the call's record, which is the bill.
 const X_GATEWAY_COST_USD: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
-/// Where the time went.
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What tells a proxy not to hold a stream back.
 pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use crate::{
     catalog::Target,
     dialect::{Notes, Usage, json},
-    stage::{AttemptTally, CallFacts, throughput},
+    stage::{AttemptTally, CallFacts, throughput, write_millis},
 };
 
 /// The facts of one attempt's answer.
@@ -62,13 +62,4 @@ impl Notes for AnswerNotes {
         meta.end();
         true
     }
-}
-
-/// Appends milliseconds with three decimal places.
-pub(super) fn write_millis(out: &mut BytesMut, duration: Duration) {
-    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    json::number(out, micros / 1000);
-    let digit = |n: u64| b'0' + (n % 10) as u8;
-    let part = micros % 1000;
-    out.extend_from_slice(&[b'.', digit(part / 100), digit(part / 10), digit(part)]);
 }
