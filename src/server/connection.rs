@@ -10,10 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-};
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
@@ -27,7 +24,7 @@ use super::{
     Limits,
     guard::Guarded,
     listen::Order,
-    request::{Activity, Tracked},
+    request::{Activity, RequestBody, Tracked},
     streams::Streams,
 };
 
@@ -50,7 +47,7 @@ const PING: Duration = Duration::from_secs(20);
 /// Serves a connection to its end, or to the order's.
 pub(super) async fn serve<S, B>(stream: TcpStream, service: S, limits: Limits, mut order: watch::Receiver<Order>)
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: Body + Send + 'static,

@@ -4,7 +4,6 @@ use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -13,7 +12,7 @@ use tokio::{
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{Limits, connection};
+use super::{Limits, RequestBody, connection};
 
 /// An accept loop over a listener.
 ///
@@ -89,7 +88,7 @@ impl Server {
     /// An error of `service` closes its connection without an answer.
     pub async fn serve<S, B>(self, service: S, shutdown: impl Future<Output = ()>) -> Ended
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
         B: Body + Send + 'static,

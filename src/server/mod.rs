@@ -42,7 +42,10 @@ mod listen;
 mod request;
 mod streams;
 
-pub use self::listen::{Ended, Server};
+pub use self::{
+    listen::{Ended, Server},
+    request::RequestBody,
+};
 
 use std::time::Duration;
 

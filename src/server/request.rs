@@ -6,9 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -69,7 +70,7 @@ impl<S> Tracked<S> {
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Tracked<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
 {
     type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
@@ -77,6 +78,9 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let running = Some(Running::new(&self.activity));
+        // Whoever expects to be told to go on is told when somebody reads.
+        let now = request.version() != Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
+        let request = request.map(|incoming| RequestBody::new(incoming, now));
         let inner = if is_plain(&request) { Some(self.inner.clone().oneshot(request)) } else { None };
         TrackedFuture { inner, running }
     }
@@ -104,18 +108,72 @@ fn is_plain<B>(request: &Request<B>) -> bool {
     host && chunked && codings <= 1 && request.method() != Method::CONNECT
 }
 
+/// A request's body, as it comes in.
+///
+/// # Errors
+/// The connection broke, or what came is not HTTP.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Incoming,
+    /// What was there at the first look: nothing, as a rule.
+    first: Option<Result<Frame<Bytes>, hyper::Error>>,
+}
+
+impl RequestBody {
+    /// With `now`, the body is wanted from here on. An HTTP/1 connection looks for the body right behind the head; if it is
+    /// wanted then, both are read in one go, and the service finds its request whole.
+    fn new(mut incoming: Incoming, now: bool) -> Self {
+        let mut first = None;
+        if now
+            && !incoming.is_end_stream()
+            && let Poll::Ready(next) = Pin::new(&mut incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+        {
+            first = next;
+        }
+        Self { incoming, first }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.first.take() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.incoming.size_hint();
+        if let Some(Ok(frame)) = &self.first {
+            let more = frame.data_ref().map_or(0, Bytes::len) as u64;
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(more));
+            }
+            hint.set_lower(hint.lower().saturating_add(more));
+        }
+        hint
+    }
+}
+
 pin_project! {
-    pub(super) struct TrackedFuture<S: Service<Request<Incoming>>> {
+    pub(super) struct TrackedFuture<S: Service<Request<RequestBody>>> {
         // Nobody, where the request is not taken.
         #[pin]
-        inner: Option<Oneshot<S, Request<Incoming>>>,
+        inner: Option<Oneshot<S, Request<RequestBody>>>,
         running: Option<Running>,
     }
 }
 
 impl<S, B> Future for TrackedFuture<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<RequestBody>, Response = Response<B>>,
 {
     type Output = Result<Response<TrackedBody<B>>, S::Error>;
 

@@ -5,7 +5,7 @@ mod http2;
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -20,9 +20,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use portcullis::server::{Ended, Server};
+use portcullis::server::{Ended, RequestBody, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -91,11 +90,17 @@ impl House {
         (house, drops)
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Parts>, Infallible> {
+    async fn answer(self, request: Request<RequestBody>) -> Result<Response<Parts>, Infallible> {
         let parts = |left, size, hangs| Parts { left, size, hangs, dropped: Some(self.dropped.clone()) };
         let body = match request.uri().path() {
             "/endless" => parts(usize::MAX, 64 << 10, false),
             "/hangs" => parts(1, 2, true),
+            // Two bytes, if the request's body was there at the first look.
+            "/look" => {
+                let mut body = request.into_body();
+                let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
+                parts(1, if first.is_ready() { 2 } else { 3 }, false)
+            }
             "/wait" => {
                 let now = self.inside.fetch_add(1, SeqCst) + 1;
                 self.most.fetch_max(now, SeqCst);
@@ -170,6 +175,25 @@ async fn f019_a_slow_head_is_not_waited_for() {
     answer(&mut stream).await;
     stream.write_all(b"GET / HT").await.unwrap();
     assert_eq!(rest(stream).await, "");
+}
+
+#[tokio::test]
+async fn a_request_that_came_whole_is_found_whole() {
+    let (house, _) = House::new();
+    let server = run(&house, |server| server).await;
+    let request = "POST /look HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello";
+    let mut stream = server.open(request).await;
+    assert!(answer(&mut stream).await.contains("\r\n2\r\nxx\r\n"));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(answer(&mut stream).await.contains("\r\n2\r\nxx\r\n"));
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_not_asked_for() {
+    let (house, _) = House::new();
+    let server = run(&house, |server| server).await;
+    let mut stream = server.open("POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n").await;
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
 }
 
 #[tokio::test]
