@@ -42,11 +42,14 @@ const fn first_special(word: u64) -> Option<usize> {
 
 /// How many bytes of `chunk` come before one that ends a plain run in a string, or is past ASCII.
 ///
-/// Compilers turn it into a handful of vector instructions.
-#[inline]
+/// Compilers turn it into a handful of vector instructions; to call it costs as much.
+#[inline(always)]
 pub(super) fn first_unusual(chunk: &[u8; CHUNK]) -> Option<usize> {
     // As signed numbers, what is past ASCII is below the controls.
-    let marks = chunk.map(|byte| if byte.cast_signed() < 0x20 || matches!(byte, b'"' | b'\\') { u8::MAX } else { 0 });
+    let mut marks = [0; CHUNK];
+    for (mark, byte) in marks.iter_mut().zip(chunk) {
+        *mark = if byte.cast_signed() < 0x20 || matches!(byte, b'"' | b'\\') { u8::MAX } else { 0 };
+    }
     match u128::from_le_bytes(marks) {
         0 => None,
         marks => Some(marks.trailing_zeros() as usize / 8),
