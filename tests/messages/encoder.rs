@@ -293,7 +293,7 @@ fn notes_stand_in_the_message_and_in_the_usage() {
     let usage = Usage { input: 2, output: 3, ..Usage::default() };
     let all = data(&encoded(&[start(), finish(FinishReason::Stop), Event::Usage(usage)], noted()).0);
     assert!(all[0].ends_with(r#","provider":"claude-shop","native_response_id":"chatcmpl-1"}}"#));
-    assert!(all[1].ends_with(r#","output_tokens":3,"cost":{"total_nanos":5}}}"#));
+    assert!(all[1].ends_with(r#","output_tokens":3,"cost":{"total_nanos":5}},"meta":{"provider_model":"gpt-x"}}"#));
 }
 
 /// What may happen to one of a few blocks.

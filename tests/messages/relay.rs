@@ -40,7 +40,7 @@ fn with_notes_only_the_additions_differ() {
     assert_eq!(end, Ok(End::Complete));
     let expected = all()
         .replace(r#""output_tokens":1}} }"#, r#""output_tokens":1},"provider":"claude-shop","native_response_id":"msg_1"} }"#)
-        .replace(r#""unknown" : 1.50 } }"#, r#""unknown" : 1.50,"cost":{"total_nanos":17} } }"#);
+        .replace(r#""unknown" : 1.50 } }"#, r#""unknown" : 1.50,"cost":{"total_nanos":17} },"meta":{"provider_model":"claude-x"} }"#);
     assert_eq!(out, expected);
     assert_eq!(grammar(&out), Ok(()));
 }
@@ -48,7 +48,8 @@ fn with_notes_only_the_additions_differ() {
 #[test]
 fn what_is_no_object_gains_nothing() {
     let text = sse(&[r#"{"type":"message_start","message":null}"#, r#"{"type":"message_delta","delta":{},"usage":null}"#]);
-    assert_eq!(piped(&mut *relay(noted()), &text).0, text);
+    let noted_text = text.replace(r#""usage":null}"#, r#""usage":null,"meta":{"provider_model":""}}"#);
+    assert_eq!(piped(&mut *relay(noted()), &text).0, noted_text);
     let body = r#"{"id":"msg_1","content":[],"stop_reason":"end_turn","usage":null}"#;
     let parts = relay(noted()).whole(&Bytes::from_static(body.as_bytes()), &mut Seen::default()).unwrap().concat();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&parts).unwrap()["usage"], serde_json::Value::Null);

@@ -85,7 +85,19 @@ def test_usage_and_meta(oai, ant, provider):
     assert not hasattr(message.usage, "cost")
     assert message.meta["provider"] == provider
     chunks = list(oai.chat.completions.create(model=model(provider, "text"), messages=ASK, stream=True, extra_body={"usage": True}))
-    assert chunks[-1].usage.cost["total_nanos"] == NANOS
+    assert chunks[-1].usage.cost["total_nanos"] == NANOS and not hasattr(chunks[-1], "meta")
+
+
+def test_meta_in_streams(oai, ant, provider):
+    """Where the call's facts are known: beside the usage, or where that was not asked for, at the last choice's end."""
+    asked = {"model": model(provider, "text"), "messages": ASK, "stream": True}
+    *_, end = oai.chat.completions.create(**asked, extra_body={"meta": True})
+    assert end.choices[0].finish_reason and end.meta["request_id"] == end.id and end.native_response_id
+    *_, usage = oai.chat.completions.create(**asked, extra_body={"meta": True, "usage": True})
+    assert not usage.choices and usage.meta["provider"] == provider
+    events = list(ant.messages.create(**asked, max_tokens=50, extra_body={"meta": True}))
+    [delta] = [event for event in events if event.type == "message_delta"]
+    assert delta.meta["provider"] == provider
 
 
 def test_losses(oai, record):

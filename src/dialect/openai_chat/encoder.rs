@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Every chunk has the same `id`, `created` and `model`. `provider` stands in the first chunk and in the usage chunk;
-//! `native_response_id` and `meta` in the usage chunk alone.
+//! `native_response_id` and `meta` in the usage chunk alone, or where the caller asked for `meta` and not for usage, in the
+//! chunk that ends the last choice.
 
 use std::{fmt, sync::Arc};
 
@@ -31,6 +32,8 @@ pub(super) struct ChatEncoder {
     id: Option<String>,
     /// The model that answers, if the provider said.
     model: Option<Arc<str>>,
+    /// How many choices have ended.
+    ended: usize,
 }
 
 /// What all chunks begin with.
@@ -86,6 +89,7 @@ impl ChatEncoder {
             usage: None,
             id: None,
             model: None,
+            ended: 0,
         }
     }
 
@@ -218,6 +222,25 @@ impl ChatEncoder {
         out.extend_from_slice(b"\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
         out.extend_from_slice(reason.as_bytes());
         out.extend_from_slice(b"\"}]}\n\n");
+        self.ended += 1;
+        if self.ended == self.choices.len() && !self.options.include_usage {
+            self.end(out);
+        }
+    }
+
+    /// Adds to the last choice's end what the usage chunk would tell, if the caller asked for `meta`.
+    fn end(&self, out: &mut BytesMut) {
+        let mut meta = BytesMut::new();
+        let Some(notes) = &self.options.notes else { return };
+        if !notes.meta(self.model.as_deref(), self.usage.as_ref(), &mut meta) {
+            return;
+        }
+        after(out, |object| {
+            if let Some(id) = &self.id {
+                object.str("native_response_id", id);
+            }
+            object.key("meta").extend_from_slice(&meta);
+        });
     }
 }
 

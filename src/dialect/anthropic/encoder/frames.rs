@@ -81,8 +81,15 @@ pub fn content_block_stop(index: u32, out: &mut BytesMut) {
     event("content_block_stop", out, |event| _ = event.number("index", index.into()));
 }
 
-/// Why the message stopped, and what it used; `cost` adds the price.
-pub fn message_delta(reason: &str, sequence: Option<&str>, used: Option<&Usage>, cost: Option<&dyn Notes>, out: &mut BytesMut) {
+/// Why the message stopped, and what it used; `cost` adds the price, and `after` what stands beside.
+pub fn message_delta(
+    reason: &str,
+    sequence: Option<&str>,
+    used: Option<&Usage>,
+    cost: Option<&dyn Notes>,
+    out: &mut BytesMut,
+    after: impl FnOnce(&mut Object<'_>),
+) {
     event("message_delta", out, |event| {
         let mut delta = event.object("delta");
         delta.str("stop_reason", reason);
@@ -93,6 +100,7 @@ pub fn message_delta(reason: &str, sequence: Option<&str>, used: Option<&Usage>,
         usage::write(used.unwrap_or(&Usage::default()), &mut usage);
         answer::cost(cost, used, &mut usage);
         usage.end();
+        after(event);
     });
 }
 

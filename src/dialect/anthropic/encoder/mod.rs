@@ -29,6 +29,8 @@ pub struct MessageEncoder {
     blocks: Queue,
     stop: Option<Stop>,
     usage: Option<Usage>,
+    /// The model that answers, as far as it is to be told again.
+    model: Option<String>,
 }
 
 /// Why the message stopped.
@@ -41,7 +43,7 @@ impl MessageEncoder {
     /// A writer of the answer that `stamp` and `options` belong to.
     pub fn new(stamp: Stamp, options: AnswerOptions) -> Self {
         let AnswerOptions { rich_usage, notes, .. } = options;
-        Self { stamp, notes, rich_usage, started: false, blocks: Queue::default(), stop: None, usage: None }
+        Self { stamp, notes, rich_usage, started: false, blocks: Queue::default(), stop: None, usage: None, model: None }
     }
 
     fn begin(&mut self, id: Option<&str>, model: Option<&str>, out: &mut BytesMut) {
@@ -63,7 +65,10 @@ impl MessageEncoder {
 impl Encoder for MessageEncoder {
     fn event(&mut self, event: &Event<'_>, out: &mut BytesMut, losses: &mut Losses) {
         match event {
-            Event::Start { id, model, .. } => self.begin(id.as_deref(), model.as_deref(), out),
+            Event::Start { id, model, .. } => {
+                self.model = model.as_deref().filter(|_| self.notes.is_some()).map(str::to_owned);
+                self.begin(id.as_deref(), model.as_deref(), out);
+            }
             Event::Open { choice: 0, block, opening } => {
                 self.begin(None, None, out);
                 self.blocks.open(*block, opening, out, losses);
@@ -92,8 +97,13 @@ impl Encoder for MessageEncoder {
         self.begin(None, None, out);
         self.blocks.finish(out);
         let stop = self.stop.take().unwrap_or(Stop { reason: "end_turn", sequence: None });
-        let cost = self.notes.as_deref().filter(|_| self.rich_usage);
-        frames::message_delta(stop.reason, stop.sequence.as_deref(), self.usage.as_ref(), cost, out);
+        let (notes, used) = (self.notes.as_deref(), self.usage.as_ref());
+        let cost = notes.filter(|_| self.rich_usage);
+        frames::message_delta(stop.reason, stop.sequence.as_deref(), used, cost, out, |event| {
+            if let Some(notes) = notes {
+                event.perhaps("meta", |out| notes.meta(self.model.as_deref(), used, out));
+            }
+        });
         frames::message_stop(out);
     }
 }

@@ -16,8 +16,8 @@ use crate::{
 
 /// Forwards a Message, streamed or whole.
 ///
-/// With notes, `message_start`'s message gains `provider` and `native_response_id`, and `message_delta`'s usage gains
-/// `cost`; a whole Message gains all three and `meta`. Nothing else changes, the id least of all: follow-up calls name it.
+/// With notes, `message_start`'s message gains `provider` and `native_response_id`, `message_delta` gains `meta` and its usage
+/// `cost`; a whole Message gains all four. Nothing else changes, the id least of all: follow-up calls name it.
 pub struct MessageRelay {
     stamp: Stamp,
     options: AnswerOptions,
@@ -48,8 +48,11 @@ impl MessageRelay {
                     name(notes, seen.id.as_deref(), body, &Members::of(body, &message.value), &mut edits);
                 }
             }
-            Observed::Usage(usage) => {
-                if let (Some(notes), Some(used), true) = (notes, &seen.usage, options.rich_usage) {
+            Observed::Delta(usage) => {
+                if let Some(notes) = notes {
+                    meta(notes, seen, body, &members, &mut edits);
+                }
+                if let (Some(notes), Some(used), Some(usage), true) = (notes, &seen.usage, usage, options.rich_usage) {
                     cost(notes, used, body, &Members::of(body, &usage.value), &mut edits);
                 }
             }
@@ -120,7 +123,7 @@ impl Pipe for MessageRelay {
         let mut edits = Edits::default();
         if let Some(notes) = &self.options.notes {
             name(notes.as_ref(), seen.id.as_deref(), body, &members, &mut edits);
-            edits.write(body, &members, "meta", |out| _ = notes.meta(seen.model.as_deref(), seen.usage.as_ref(), out));
+            meta(notes.as_ref(), seen, body, &members, &mut edits);
             if let (true, Some(used), Some(usage)) = (self.options.rich_usage, seen.usage, usage) {
                 cost(notes.as_ref(), &used, body, &Members::of(body, &usage.value), &mut edits);
             }
@@ -143,6 +146,11 @@ fn name(notes: &dyn Notes, id: Option<&str>, body: &[u8], message: &Members, edi
     if let Some(id) = id {
         edits.write(body, message, "native_response_id", |out| json::string(out, id));
     }
+}
+
+/// Tells how the call went, if the caller asked.
+fn meta(notes: &dyn Notes, seen: &Seen, body: &[u8], members: &Members, edits: &mut Edits) {
+    edits.write(body, members, "meta", |out| _ = notes.meta(seen.model.as_deref(), seen.usage.as_ref(), out));
 }
 
 /// Tells the cost of `used` in `usage`, if there is one to tell.

@@ -34,8 +34,8 @@ pub struct Watch {
 pub enum Observed {
     /// `message_start`, with its message.
     Start(Member),
-    /// `message_delta`, with its usage.
-    Usage(Member),
+    /// `message_delta`, with its usage, if that can be added to.
+    Delta(Option<Member>),
     /// `message_stop`.
     Stop,
     /// An error, which goes no further.
@@ -69,10 +69,11 @@ impl Watch {
                 if let Some(delta) = members.find(body, "delta") {
                     stop_reason(body, &Members::of(body, &delta.value), seen);
                 }
-                if let Some(usage) = object(body, members, "usage") {
+                let usage = object(body, members, "usage");
+                if let Some(usage) = usage {
                     self.usage(usage.text(body), seen);
-                    return Observed::Usage(usage.clone());
                 }
+                return Observed::Delta(usage.cloned());
             }
             "message_stop" => {
                 seen.ended = true;

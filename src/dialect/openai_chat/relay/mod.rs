@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | every chunk | as it came | `id` is the gateway's |
 //! | first chunk | as it came | `provider` too |
+//! | the last choice's end, caller asked for `meta` and not for usage | as it came | `native_response_id`, `meta` too |
 //! | usage, caller asked | as it came | in one chunk of its own before `[DONE]`, with `provider`, `native_response_id`, `meta`, cost |
 //! | usage, caller did not ask | left out | left out |
 //! | whole answer | as it came | `id`, `provider`, `native_response_id`, `meta`, enriched `usage` |
@@ -39,9 +40,17 @@ pub(super) struct ChatRelay {
     begun: bool,
     /// The usage chunk, ready to go out before the end.
     usage: Option<Bytes>,
+    /// What the chunk at hand gains, if it ends the last choice.
+    ending: Option<Box<Ending>>,
     losses: Losses,
     failed: Option<StreamError>,
     steady: Steady,
+}
+
+/// How the call went, for a caller who asked and gets no usage chunk: JSON texts.
+struct Ending {
+    id: BytesMut,
+    meta: BytesMut,
 }
 
 impl ChatRelay {
@@ -52,6 +61,7 @@ impl ChatRelay {
             id: Bytes::new(),
             begun: false,
             usage: None,
+            ending: None,
             losses: Losses::default(),
             failed: None,
             steady: Steady::default(),
@@ -78,6 +88,7 @@ impl ChatRelay {
         let counted = usage.filter(|usage| usage.bytes(body) != b"null");
 
         if !self.options.include_usage {
+            self.ending = if told.closes() { self.ending(seen) } else { None };
             // A chunk of usage alone is there because we asked for it, and so is `"usage": null` in the others.
             if counted.is_none() || choices > 0 {
                 self.splice(frame, data, members, usage, out);
@@ -100,6 +111,19 @@ impl ChatRelay {
         Ok(())
     }
 
+    /// What the last choice's end gains. Most callers do not ask, and then this is nothing.
+    fn ending(&self, seen: &Seen) -> Option<Box<Ending>> {
+        let notes = self.options.notes.as_deref().filter(|_| seen.finished)?;
+        let (mut id, mut meta) = (BytesMut::new(), BytesMut::new());
+        if !notes.meta(seen.model.as_deref(), seen.usage.as_ref(), &mut meta) {
+            return None;
+        }
+        if let Some(said) = &seen.id {
+            json::string(&mut id, said);
+        }
+        Some(Box::new(Ending { id, meta }))
+    }
+
     /// Remembers a chunk that brings `words` and nothing else.
     fn learn(&mut self, frame: &Frame<'_>, words: &[u8], written: &[u8]) {
         let payload = |raw: &[u8]| {
@@ -120,6 +144,7 @@ impl ChatRelay {
         let body = data.as_bytes();
         // What is there twice is changed in both places: parsers disagree on which one counts.
         let twice = members.repeated(body, &["id", "usage"]).is_some();
+        let ending = self.ending.take();
         let Some(notes) = &self.options.notes else {
             match usage {
                 Some(usage) if !twice => write(frame, data, out, |out| cut(body, 0..body.len(), members, usage, out)),
@@ -132,7 +157,7 @@ impl ChatRelay {
             }
             return;
         };
-        match (members.find(body, "id"), first || twice) {
+        match (members.find(body, "id"), first || twice || ending.is_some()) {
             // The steady case: nothing is allocated.
             (Some(id), false) => write(frame, data, out, |out| {
                 // Which of the two comes first is the provider's choice.
@@ -155,6 +180,10 @@ impl ChatRelay {
                 }
                 if first {
                     edits.write(body, members, "provider", |out| json::string(out, notes.provider()));
+                }
+                if let Some(Ending { id, meta }) = ending.as_deref() {
+                    edits.set(body, members, "native_response_id", id);
+                    edits.set(body, members, "meta", meta);
                 }
                 write(frame, data, out, |out| edits.apply_to(body, out));
             }

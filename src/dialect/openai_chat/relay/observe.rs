@@ -114,6 +114,11 @@ impl<'b> Told<'b> {
         }
     }
 
+    /// Whether a choice ends here.
+    pub(super) fn closes(&self) -> bool {
+        self.ends.iter().any(|choice| choice.finish.is_some_and(|reason| reason.starts_with(b"\"")))
+    }
+
     /// Where the words stand, without their quotes, in a chunk that has one choice, and in it words and nothing else.
     pub(super) fn words(&self) -> Option<Range<usize>> {
         let alone = matches!(self.ends[..], [Choice { finish: None | Some(b"null"), .. }]);
