@@ -13,8 +13,6 @@ pub struct Picodollars(pub u128);
 /// Picodollars in a nanodollar, and in a dollar.
 const NANO: u128 = 1_000;
 const USD: u128 = 1_000_000_000_000;
-/// Decimal places of a dollar.
-const PLACES: usize = 12;
 
 impl Picodollars {
     /// The amount in nanodollars, rounded half up.
@@ -54,12 +52,11 @@ impl Picodollars {
             _ => out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes()),
         }
         if part > 0 {
-            // The dollar in front keeps the zeros behind the point, which takes its place.
+            // The dollar in front, which is not written, keeps the zeros behind the point.
             let mut buffer = itoa::Buffer::new();
-            let mut digits = buffer.format(part + USD as u64).as_bytes().first_chunk().copied().unwrap_or([b'0'; PLACES + 1]);
-            digits[0] = b'.';
-            let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or_default();
-            out.extend_from_slice(digits.get(..=last).unwrap_or_default());
+            let digits = buffer.format(part + USD as u64).trim_end_matches('0');
+            out.extend_from_slice(b".");
+            out.extend_from_slice(digits.get(1..).unwrap_or_default().as_bytes());
         }
     }
 }

@@ -115,17 +115,17 @@ fn preferences(reader: &Reader<'_>, headers: &HeaderMap) -> Result<Preferences, 
 
 /// What the headers say goes before what the body says.
 fn prefer(headers: &HeaderMap, preferences: &mut Preferences) -> Result<(), Fault> {
-    if let Some(names) = asked(headers, &X_GATEWAY_PROVIDER)? {
+    if let Some(names) = requested(headers, &X_GATEWAY_PROVIDER)? {
         preferences.only = names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     }
-    if let Some(fidelity) = asked(headers, &X_GATEWAY_FIDELITY)? {
+    if let Some(fidelity) = requested(headers, &X_GATEWAY_FIDELITY)? {
         preferences.fidelity = Some(match fidelity {
             "strict" => Fidelity::Strict,
             "report" => Fidelity::Report,
             _ => return Err(Fault::invalid("", "header x-gateway-fidelity is `strict` or `report`")),
         });
     }
-    if let Some(metadata) = asked(headers, &X_GATEWAY_METADATA)? {
+    if let Some(metadata) = requested(headers, &X_GATEWAY_METADATA)? {
         preferences.metadata = serde_json::from_str::<BTreeMap<String, String>>(metadata)
             .map_err(|_| Fault::invalid("", "header x-gateway-metadata is a JSON object of strings"))?;
     }
@@ -134,7 +134,7 @@ fn prefer(headers: &HeaderMap, preferences: &mut Preferences) -> Result<(), Faul
 
 /// The text of a header that asks for something. One that cannot be read is refused: what it asks for is not passed over
 /// in silence.
-fn asked<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
+fn requested<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
     match (headers.get_all(name).iter().count(), text(headers, name)) {
         (0, _) => Ok(None),
         (1, Some(text)) => Ok(Some(text)),

@@ -21,7 +21,8 @@ pub(super) struct Told<'b> {
     /// Whether this is an error in an answer's place.
     error: bool,
     counts: Option<Counts>,
-    ends: SmallVec<[Choice<'b>; 1]>,
+    /// The choices that began, each with its end, if that is here too.
+    begun: SmallVec<[Choice<'b>; 1]>,
     made: Made,
 }
 
@@ -66,7 +67,7 @@ pub(super) fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, 
             "choices" => {
                 said_choices = walk.peek() != Some(b'n');
                 (told.choices, told.made) = (0, Made::default());
-                told.ends.clear();
+                told.begun.clear();
                 walk.elements(|walk| told.choice(walk));
             },
             // Groq's streams count here.
@@ -76,7 +77,7 @@ pub(super) fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, 
                 }
             }),
             "usage" => {
-                // It counts more than what a choice says, unless it is `null`.
+                // An object takes the place of what a choice or another one said; `null` only that of another one.
                 if walk.peek() == Some(b'{') || std::mem::take(counted) {
                     told.counts = None;
                 }
@@ -100,11 +101,11 @@ impl<'b> Told<'b> {
         let text = |json: Option<&'b [u8]>| json.and_then(string).filter(|text| !text.is_empty());
         seen.named(text(self.id).as_deref(), text(self.model).as_deref());
         // A choice began, whatever of it is here.
-        self.ends.iter().for_each(|choice| seen.began(choice.index));
+        self.begun.iter().for_each(|choice| seen.began(choice.index));
         if self.made.content {
             seen.came(self.made.bytes);
         }
-        for choice in &self.ends {
+        for choice in &self.begun {
             if let Some(reason) = text(choice.finish) {
                 seen.closed(choice.index, &reason);
             }
@@ -116,12 +117,12 @@ impl<'b> Told<'b> {
 
     /// Whether a choice ends here.
     pub(super) fn closes(&self) -> bool {
-        self.ends.iter().any(|choice| choice.finish.is_some_and(|reason| reason.starts_with(b"\"")))
+        self.begun.iter().any(|choice| choice.finish.is_some_and(|reason| reason.starts_with(b"\"")))
     }
 
     /// Where the words stand, without their quotes, in a chunk that has one choice, and in it words and nothing else.
     pub(super) fn words(&self) -> Option<Range<usize>> {
-        let alone = matches!(self.ends[..], [Choice { finish: None | Some(b"null"), .. }]);
+        let alone = matches!(self.begun[..], [Choice { finish: None | Some(b"null"), .. }]);
         self.made.words.clone().filter(|_| alone)
     }
 
@@ -139,7 +140,7 @@ impl<'b> Told<'b> {
             });
         });
         let index = index.unwrap_or_else(|| u32::try_from(self.choices).unwrap_or(u32::MAX));
-        self.ends.push(Choice { index, finish });
+        self.begun.push(Choice { index, finish });
         self.choices += 1;
     }
 
