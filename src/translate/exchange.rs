@@ -149,12 +149,18 @@ impl Exchange {
     }
 
     /// The fault of an answer that is not the provider's dialect. What it is instead (a login page, mostly) is told in a
-    /// few of its words, but for JSON: that may be a piece of a completion.
+    /// few of its words, but for JSON: that may be a piece of a completion. What is none was made by no model, and is an
+    /// error to the tally: it is not billed.
     fn foreign_answer(&self, error: StreamError, body: &[u8], media_type: Option<&HeaderValue>) -> Fault {
         let json = media_type.is_none_or(|media| media.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")));
-        let message = if json { String::new() } else { excerpt(&String::from_utf8_lossy(body)) };
-        let status = self.status.map(|status| status.as_u16());
-        protocol(error).with_upstream(UpstreamError { status, message, ..UpstreamError::default() })
+        let mut said = UpstreamError { status: self.status.map(|status| status.as_u16()), ..UpstreamError::default() };
+        if !json {
+            said.message = excerpt(&String::from_utf8_lossy(body));
+            let mut seen = Seen::default();
+            seen.error = Some(said.clone());
+            self.notes.tally.seen(&seen);
+        }
+        protocol(error).with_upstream(said)
     }
 
     /// A streamed answer: resolves at the commit point.
