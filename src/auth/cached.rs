@@ -30,6 +30,7 @@ use crate::{
 /// | --- | --- |
 /// | less than [`fresh_for`](Self::fresh_for) ago (1 s) | a SipHash for a secret that has opened it since, else one HMAC per pepper |
 /// | longer ago | one store read |
+/// | and it would be refused | one store read, at most every 250 ms: it may have been given a new secret since |
 /// | longer ago, and the store does not answer | the last known answer, up to [`stale_for`](Self::stale_for) (60 s); then 503 |
 ///
 /// [`refresh`](Self::refresh) asks the stores what changed and refreshes everything else: call it a few times a second
@@ -61,6 +62,8 @@ pub(super) struct Presented {
     kind: KeyKind,
     hashes: Hashes,
     tag: Option<Tag>,
+    /// What memory knew and would refuse it by.
+    doubted: Option<Arc<Known>>,
 }
 
 /// What is remembered.
@@ -177,15 +180,31 @@ impl CachedKeys {
         }
         // Whatever else is wrong with it: an unknown kid takes as long as a wrong secret.
         let hashes = self.peppers.hashes(key.secret());
-        match remembered {
-            Some(remembered) => Ok(self.decide(&remembered, kind, &hashes, tag)),
-            None => Err(Presented { kid: key.kid().into(), kind, hashes, tag }),
-        }
+        let doubted = match &remembered {
+            None => None,
+            Some(remembered) => match (self.decide(remembered, kind, &hashes, tag), remembered) {
+                (Err(_), Remembered::Known(known)) if known.may_be_doubted(now) => Some(known.clone()),
+                (answer, _) => return Ok(answer),
+            },
+        };
+        Err(Presented { kid: key.kid().into(), kind, hashes, tag, doubted })
     }
 
     /// Answers from the store, or from an older memory if it does not answer.
     pub(super) async fn check_store(&self, presented: Presented) -> Result<Principal, Fault> {
-        let Presented { kid, kind, hashes, tag } = presented;
+        let Presented { kid, kind, hashes, tag, doubted } = presented;
+        // A secret just made works at once, and a wrong one does not reach the store each time: whoever is refused by the same
+        // memory waits for one read.
+        let mut turn = match &doubted {
+            None => None,
+            Some(doubted) => match doubted.doubt().await {
+                Some(turn) => Some(turn),
+                None => {
+                    let asked = self.recall(kid.as_str()).map_or_else(|| Remembered::Known(doubted.clone()), |(remembered, _)| remembered);
+                    return self.decide(&asked, kind, &hashes, tag);
+                }
+            },
+        };
         let epoch = self.memory().epoch;
         let asked = Instant::now();
         let remembered = match self.find(&kid).await {
@@ -198,7 +217,15 @@ impl CachedKeys {
                 }
             }
         };
-        self.decide(&remembered, kind, &hashes, tag)
+        if let Some(turn) = &mut turn {
+            // Of when it answered, or did not: those who waited for it do not wait for another.
+            **turn = Some(Instant::now());
+        }
+        let answer = self.decide(&remembered, kind, &hashes, tag);
+        if let (Err(_), Remembered::Known(known)) = (&answer, &remembered) {
+            known.confirmed(asked);
+        }
+        answer
     }
 
     /// Asks the stores what changed, and now and then tells them which keys were used.

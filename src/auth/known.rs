@@ -2,10 +2,14 @@
 
 use std::{
     sync::{OnceLock, atomic::AtomicBool},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use subtle::ConstantTimeEq;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
 
 use super::{
     pepper::Hashes,
@@ -22,12 +26,17 @@ pub(super) struct Known {
     pub(super) principal: Principal,
     /// Whether a use of it waits to be noted.
     pub(super) noted: AtomicBool,
+    /// When the store was last asked because it would refuse a caller; held while that goes on.
+    doubted: Mutex<Option<Instant>>,
 }
+
+/// How often the store may be asked whether a refusal still holds: as often as it is asked what changed.
+const DOUBT: Duration = Duration::from_millis(250);
 
 impl Known {
     pub(super) fn new(record: KeyRecord) -> Self {
         let tags = record.hashes.iter().map(|_| OnceLock::new()).collect();
-        Self { principal: record.principal(), record, tags, noted: AtomicBool::new(false) }
+        Self { principal: record.principal(), record, tags, noted: AtomicBool::new(false), doubted: Mutex::default() }
     }
 
     pub(super) fn kid(&self) -> &KeyId {
@@ -57,6 +66,29 @@ impl Known {
         matched.is_some() && self.works(kind, &now)
     }
 
+    /// Whether the store may say otherwise by `now`, or is being asked.
+    pub(super) fn may_be_doubted(&self, now: Instant) -> bool {
+        self.doubted.try_lock().map_or(true, |doubted| is_old(*doubted, now))
+    }
+
+    /// The turn to ask the store, kept while it is asked; `None` if somebody else did, just before.
+    pub(super) async fn doubt(&self) -> Option<MutexGuard<'_, Option<Instant>>> {
+        let mut doubted = self.doubted.lock().await;
+        let now = Instant::now();
+        is_old(*doubted, now).then(|| {
+            *doubted = Some(now);
+            doubted
+        })
+    }
+
+    /// Notes that the store itself refuses a caller, as of `asked`.
+    pub(super) fn confirmed(&self, asked: Instant) {
+        // Whoever holds it is asking again.
+        if let Ok(mut doubted) = self.doubted.try_lock() {
+            *doubted = Some(asked);
+        }
+    }
+
     /// The secrets that are good at `now`. The time is asked only where it matters.
     fn secrets(&self, now: &impl Fn() -> SystemTime) -> impl Iterator<Item = (&SecretHash, &OnceLock<Tag>)> {
         let secrets = self.record.hashes.iter().zip(&self.tags);
@@ -67,4 +99,8 @@ impl Known {
         let lasts = self.record.expires.is_none_or(|expires| now() < expires);
         lasts && self.record.status == KeyStatus::Active && self.record.kind == kind
     }
+}
+
+fn is_old(doubted: Option<Instant>, now: Instant) -> bool {
+    doubted.is_none_or(|doubted| now.saturating_duration_since(doubted) >= DOUBT)
 }

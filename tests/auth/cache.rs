@@ -18,6 +18,19 @@ async fn pass(keys: &CachedKeys, time: Duration) {
     }
 }
 
+/// What twenty callers are told who show `text` at the same time.
+async fn at_once(keys: &CachedKeys, text: &str) -> Vec<Result<(), &'static str>> {
+    let callers = (0..20).map(|_| {
+        let (keys, text) = (keys.clone(), text.to_owned());
+        tokio::spawn(async move { opens(&keys, &text).await })
+    });
+    let mut told = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        told.push(caller.await.unwrap());
+    }
+    told
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hot_key_costs_one_read_in_all() {
     let store = store().await;
@@ -50,17 +63,72 @@ async fn without_refreshes_a_key_is_read_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_secrets_and_unknown_ids_cost_one_read_too() {
+async fn unknown_ids_cost_one_read_too() {
     let store = store().await;
     let keys = store.cached();
     pass(&keys, Duration::from_millis(250)).await;
-    let (wrong, unknown) = (KEY.replace("BBBB11", "BBBB12"), KEY.replace("kidAAAA00001", "kidAAAA99999"));
+    let unknown = KEY.replace("kidAAAA00001", "kidAAAA99999");
     for _ in 0..100 {
         pass(&keys, Duration::from_secs(1)).await;
-        assert_eq!(opens(&keys, &wrong).await, INVALID);
         assert_eq!(opens(&keys, &unknown).await, INVALID);
     }
-    assert_eq!(store.finds(), 2);
+    assert_eq!(store.finds(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_secrets_cost_one_read_an_interval_however_many_come() {
+    let store = store().await;
+    let keys = store.cached();
+    pass(&keys, Duration::from_millis(250)).await;
+    assert_eq!(opens(&keys, KEY).await, Ok(()));
+    let wrong = KEY.replace("BBBB11", "BBBB12");
+    for interval in 0..100 {
+        for _ in 0..50 {
+            assert_eq!(opens(&keys, &wrong).await, INVALID);
+            assert_eq!(opens(&keys, KEY).await, Ok(()), "the others go on without the store");
+        }
+        assert_eq!(store.finds(), 2 + interval);
+        pass(&keys, Duration::from_millis(250)).await;
+    }
+
+    // At the same time as well: all wait for the one read.
+    let asked = store.finds();
+    assert_eq!(at_once(&keys, &wrong).await, [INVALID; 20]);
+    assert_eq!(store.finds(), asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_just_made_opens_at_once() {
+    let store = store().await;
+    let (keys, admin) = (store.cached(), store.admin());
+    pass(&keys, Duration::from_secs(1)).await;
+    assert_eq!(opens(&keys, KEY).await, Ok(()));
+    // No refresh since, and several callers have it.
+    let (new, _) = admin.rotate(&kid(KEY), Duration::from_secs(60), "test").await.unwrap();
+    let asked = store.finds();
+    assert_eq!(at_once(&keys, new.expose()).await, [Ok(()); 20]);
+    assert_eq!(opens(&keys, KEY).await, Ok(()), "in its grace");
+    assert_eq!(store.finds(), asked + 1);
+
+    // So does a key that was paused a moment ago.
+    admin.pause(&kid(KEY), "test").await.unwrap();
+    pass(&keys, Duration::from_millis(250)).await;
+    assert_eq!(opens(&keys, KEY).await, INVALID);
+    admin.resume(&kid(KEY), "test").await.unwrap();
+    advance(Duration::from_millis(250)).await;
+    assert_eq!(opens(&keys, KEY).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_secrets_do_not_wait_in_line_for_a_store_that_hangs() {
+    let store = store().await;
+    let keys = store.cached();
+    assert_eq!(opens(&keys, KEY).await, Ok(()));
+    store.holds(true);
+    let began = tokio::time::Instant::now();
+    let wrong = KEY.replace("BBBB11", "BBBB12");
+    assert_eq!(at_once(&keys, &wrong).await, [INVALID; 20]);
+    assert!(began.elapsed() <= Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
