@@ -87,6 +87,9 @@ pub enum Missing {
     Path,
 }
 
+/// For the methods of a path that takes any.
+const ANY: &str = "*";
+
 const CHAT: &dyn Dialect = &OpenAiChat;
 const MESSAGES: &dyn Dialect = &AnthropicMessages;
 
@@ -108,7 +111,7 @@ impl Endpoint {
         // Most have one method.
         let named = |name: &str| allow == name || allow.split(", ").any(|allowed| allowed == name);
         let get = *method == Method::HEAD && named("GET");
-        if named(method.as_str()) || get { Ok(endpoint) } else { Err(Missing::Method(allow)) }
+        if named(method.as_str()) || get || allow == ANY { Ok(endpoint) } else { Err(Missing::Method(allow)) }
     }
 
     /// The table: a path's methods, and what it asks.
@@ -149,9 +152,9 @@ impl Endpoint {
             | ("responses", Some("compact"))
             | ("images", Some("edits"))
             | ("audio", Some("speech" | "transcriptions" | "translations"))
-            | ("pricing", Some("calculate"))
-            | ("realtime" | "assistants" | "threads" | "vector_stores", _)
-            | ("fine_tuning", Some("jobs")) => unbuilt("POST"),
+            | ("pricing", Some("calculate")) => unbuilt("POST"),
+            // Not offered, whatever is below them.
+            ("realtime" | "assistants" | "threads" | "vector_stores" | "fine_tuning", _) => unbuilt(ANY),
             ("responses", Some(tail)) => unbuilt(if tail.ends_with("/cancel") { "POST" } else { "GET, DELETE" }),
             ("videos", Some(_)) => unbuilt("GET"),
             ("files" | "batches" | "keys", None) => unbuilt("GET, POST"),
@@ -236,6 +239,15 @@ mod tests {
             ("DELETE /v1/responses/r1", "unbuilt"),
             ("PATCH /v1/keys/k1", "unbuilt"),
             ("POST /v1/realtime", "unbuilt"),
+            ("GET /v1/realtime", "unbuilt"),
+            ("GET /v1/realtime/sessions", "unbuilt"),
+            ("GET /v1/fine_tuning/jobs", "unbuilt"),
+            ("GET /v1/fine_tuning/jobs/x", "unbuilt"),
+            ("POST /v1/fine_tuning/jobs/x/cancel", "unbuilt"),
+            ("GET /v1/vector_stores", "unbuilt"),
+            ("GET /v1/threads/x", "unbuilt"),
+            ("DELETE /v1/assistants/x", "unbuilt"),
+            ("GET /v1/assistant", "404"),
             ("GET /v1/nothing", "404"),
             ("GET /", "404"),
             ("GET /v1/", "404"),
