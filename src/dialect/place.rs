@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::json;
+
 /// A short JSON Pointer that is `Copy` and costs nothing until it is printed.
 ///
 /// ```
@@ -87,6 +89,42 @@ impl Place {
     }
 }
 
+/// A step of a JSON Pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A list's element.
+    Index(u64),
+    /// An object's member.
+    Name(String),
+}
+
+/// The steps of a JSON Pointer into a request's body. The pointer itself does not tell an element from a member whose name is
+/// a number; a body is an object, and so are the few members whose own members the caller names.
+pub(crate) fn steps(pointer: &str) -> impl Iterator<Item = Step> {
+    let mut parent = None;
+    pointer.split('/').skip(1).map(move |step| {
+        let free = parent.replace(step).is_none_or(|parent| NAMED_BY_CALLERS.contains(&parent));
+        match step.parse() {
+            Ok(index) if !free && step.bytes().all(|byte| byte.is_ascii_digit()) && (step == "0" || !step.starts_with('0')) => {
+                Step::Index(index)
+            }
+            _ => Step::Name(step.replace("~1", "/").replace("~0", "~")),
+        }
+    })
+}
+
+/// A pointer's steps as JSON: `["messages",0,"role"]`.
+pub(crate) fn write_steps(path: &mut json::Array<'_>, pointer: &str) {
+    for step in steps(pointer) {
+        match step {
+            Step::Index(index) => json::number(path.item(), index),
+            Step::Name(name) => json::string(path.item(), &name),
+        }
+    }
+}
+
+const NAMED_BY_CALLERS: [&str; 4] = ["$defs", "logit_bias", "metadata", "properties"];
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, index) in self.steps.iter().filter(|(name, _)| !name.is_empty()) {
@@ -98,5 +136,34 @@ impl fmt::Display for Place {
             }
         }
         if self.leaf.is_empty() { Ok(()) } else { write!(f, "/{}", self.leaf) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_in_a_list_is_an_index() {
+        for (pointer, expected) in [
+            ("", "[]"),
+            ("/model", r#"["model"]"#),
+            ("/messages/0/role", r#"["messages",0,"role"]"#),
+            ("/messages/12/content/3/image_url", r#"["messages",12,"content",3,"image_url"]"#),
+            ("/metadata/5", r#"["metadata","5"]"#),
+            ("/logit_bias/50256", r#"["logit_bias","50256"]"#),
+            ("/tools/1/input_schema/properties/0", r#"["tools",1,"input_schema","properties","0"]"#),
+            ("/0", r#"["0"]"#),
+            ("/stop/01", r#"["stop","01"]"#),
+            ("/stop/+1", r#"["stop","+1"]"#),
+            ("/stop/99999999999999999999", r#"["stop","99999999999999999999"]"#),
+            ("/metadata/a~1b~0", r#"["metadata","a/b~"]"#),
+        ] {
+            let mut out = bytes::BytesMut::new();
+            let mut path = json::Array::begin(&mut out);
+            write_steps(&mut path, pointer);
+            path.end();
+            assert_eq!(out, expected, "{pointer}");
+        }
     }
 }

@@ -91,7 +91,7 @@ fn a_fault_is_written_for_both_kinds_of_client() {
             "error": {"type": "invalid_request_error", "message": "/messages/0/a~1b: is odd", "code": "validation_error"},
             "request_id": "G-1", "generation_id": "G-1", "status_code": 400, "reason": "validation_error",
             "description": "/messages/0/a~1b: is odd", "error_origin": "user", "attempts": [],
-            "details": [{"path": ["messages", "0", "a/b"], "message": "is odd"}],
+            "details": [{"path": ["messages", 0, "a/b"], "message": "is odd"}],
         })
     );
 }

@@ -7,6 +7,7 @@ use super::{NAME, encoder::frames};
 use crate::{
     dialect::{
         json::{self, Object},
+        place::write_steps,
         upstream::{kind_of, request_id, retry_after, scrubbed},
         wire::{self, Raw, Str, wire},
     },
@@ -192,9 +193,7 @@ fn members(fault: &Fault, generation_id: &str, body: &mut Object<'_>) {
     for detail in fault.details() {
         let mut object = details.object();
         let mut path = object.array("path");
-        for step in detail.path.split('/').skip(1) {
-            crate::dialect::json::string(path.item(), &step.replace("~1", "/").replace("~0", "~"));
-        }
+        write_steps(&mut path, &detail.path);
         path.end();
         object.str("message", &detail.message);
         object.end();

@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use super::NAME;
 use crate::{
     dialect::{
-        json::{self, Array, Object},
+        json::{self, Object},
+        place::{Step, steps, write_steps},
         scan::Members,
         splice::Edits,
         upstream::{kind_of, request_id, retry_after, scrubbed},
@@ -191,7 +192,7 @@ pub(super) fn encode(fault: &Fault, generation_id: &str, out: &mut BytesMut) {
     for detail in fault.details() {
         let mut object = details.object();
         let mut path = object.array("path");
-        write_path(&mut path, &detail.path);
+        write_steps(&mut path, &detail.path);
         path.end();
         object.str("message", &detail.message);
         object.end();
@@ -255,33 +256,13 @@ fn nullable(object: &mut Object<'_>, name: &str, text: Option<&str>) {
     };
 }
 
-/// A JSON Pointer's steps.
-fn steps(pointer: &str) -> impl Iterator<Item = String> {
-    pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
-}
-
-fn is_position(step: &str) -> bool {
-    !step.is_empty() && step.len() < 10 && step.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn write_path(path: &mut Array<'_>, pointer: &str) {
-    for step in steps(pointer) {
-        match step.parse() {
-            Ok(position) if is_position(&step) => json::number(path.item(), position),
-            _ => json::string(path.item(), &step),
-        }
-    }
-}
-
 /// A JSON Pointer as OpenAI writes parameters: `messages[0].content`.
 fn parameter(pointer: &str) -> String {
     steps(pointer).fold(String::new(), |mut text, step| {
-        let written = if is_position(&step) {
-            write!(text, "[{step}]")
-        } else if text.is_empty() {
-            write!(text, "{step}")
-        } else {
-            write!(text, ".{step}")
+        let written = match step {
+            Step::Index(index) => write!(text, "[{index}]"),
+            Step::Name(name) if text.is_empty() => write!(text, "{name}"),
+            Step::Name(name) => write!(text, ".{name}"),
         };
         written.map(|()| text).unwrap_or_default()
     })
