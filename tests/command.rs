@@ -292,12 +292,21 @@ fn f059_the_exit_code_says_that_streams_were_ended() {
 fn f059_a_second_signal_ends_it_now() {
     let (provider, folder) = (Provider::new(), Folder::new());
     folder.write(&provider.configuration(""));
-    let (mut gateway, _caller, _answering) = streaming(&provider, &folder);
+    let (mut gateway, mut caller, _answering) = streaming(&provider, &folder);
     gateway.signal("-TERM");
     until("it drains", || TcpStream::connect(&gateway.address).is_err());
     gateway.signal("-TERM");
     assert_eq!(gateway.wait().code(), Some(4));
-    assert!(folder.said(&["usage"]).contains("far/slow"), "its record was written");
+    // The caller is told, and its connection ends as it should: with the last chunk.
+    let mut rest = String::from("H");
+    caller.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("data: {\"error\"") && rest.ends_with("0\r\n\r\n") && !rest.contains("[DONE]"), "{rest}");
+    let id = rest.split_once("x-request-id: ").unwrap().1.split_once("\r\n").unwrap().0;
+    let key = folder.said(&["keys", "create", "--name", "reader"]);
+    let record = folder.serve().ask(key.trim(), &format!("GET /v1/generations?id={id}"), "");
+    for member in [r#""outcome":"cancelled""#, r#""fault":"cancelled""#, r#""error_origin":"gateway""#] {
+        assert!(record.contains(member), "{record}");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .drain(limits.drain + FLUSH);
     let driving = tokio::spawn(driver.run(stopped(stopping.clone())));
     let mut driving = std::pin::pin!(driving);
-    let serving = tokio::spawn(server.serve(gateway, stopped(stopping)));
+    let serving = tokio::spawn(server.serve(gateway.clone(), stopped(stopping)));
 
     signals.next().await;
     tracing::info!(deadline_s = limits.drain.as_secs(), "draining");
@@ -65,7 +65,10 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
         done = both => return done,
         () = signals.next() => {}
     }
-    // Connections go, and with them their answers; the driver then finds nothing running and closes the books.
+    // As at the deadline, but now: what runs is ended as the gateway's doing, and told so by whoever still takes it. Then the
+    // driver finds nothing running and closes the books; connections that do not take it go as they are.
+    gateway.drain(Duration::ZERO).await;
+    let _ = timeout(FLUSH, serving.as_mut()).await;
     serving.abort();
     let _ = timeout(HURRY, driving).await;
     Ok(ExitCode::from(4))
