@@ -228,6 +228,20 @@ fn the_first_start_prints_a_key_and_a_line_that_works() {
 }
 
 #[test]
+fn the_first_start_prints_a_line_that_works_where_nothing_is_configured() {
+    // A provider alone has no model that a line could name.
+    for configuration in ["", "[providers.openai]\napi_key = \"sk-1\"\n"] {
+        let folder = Folder::new();
+        folder.write(configuration);
+        let mut gateway = folder.serve();
+        let key = gateway.key();
+        let curl = gateway.lines_to("curl ").pop().unwrap();
+        assert_eq!(curl.trim_end(), format!("curl http://{}/v1/models -H 'authorization: Bearer {key}'", gateway.address));
+        assert!(gateway.ask(&key, "GET /v1/models", "").starts_with("HTTP/1.1 200 OK"));
+    }
+}
+
+#[test]
 fn f005_a_change_on_the_command_line_reaches_the_running_gateway() {
     let folder = Folder::new();
     let mut gateway = folder.serve();

@@ -65,7 +65,7 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
         done = both => return done,
         () = signals.next() => {}
     }
-    // As at the deadline, but now: what runs is ended as the gateway's doing, and told so by whoever still takes it. Then the
+    // As at the deadline, but now: what runs is ended as the gateway's doing, and whoever still takes it is told. Then the
     // driver finds nothing running and closes the books; connections that do not take it go as they are.
     gateway.drain(Duration::ZERO).await;
     let _ = timeout(FLUSH, serving.as_mut()).await;
@@ -104,18 +104,21 @@ fn warn(config: &Config, address: SocketAddr) {
 fn welcome(config: &Config, address: SocketAddr, key: Option<&str>) {
     println!("listening on http://{address}");
     if config.catalog.models().len() + config.catalog.wildcards().len() == 0 {
-        println!("no models are configured");
+        println!("no models are configured: without a file there would be demo/echo and what the environment has keys for");
     }
     let Some(key) = key else { return };
     println!("\nYour first key, shown this once:\n{key}");
-    let echo = config.catalog.resolve("demo/echo").map(|found| found.model);
-    let Some(model) = echo.as_ref().or_else(|| config.catalog.models().next()) else { return };
     // An address that stands for all is none to call.
     let host = if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address };
+    let echo = config.catalog.resolve("demo/echo").map(|found| found.model);
     println!("\nTry it:");
-    println!(
-        "curl http://{host}/v1/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
-         -d '{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'",
-        model.id
-    );
+    match echo.as_ref().or_else(|| config.catalog.models().next()) {
+        Some(model) => println!(
+            "curl http://{host}/v1/chat/completions -H 'authorization: Bearer {key}' -H 'content-type: application/json' \
+             -d '{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'",
+            model.id
+        ),
+        // Nothing to call by name, but a line that works.
+        None => println!("curl http://{host}/v1/models -H 'authorization: Bearer {key}'"),
+    }
 }
