@@ -30,7 +30,7 @@ use crate::{
 /// | --- | --- |
 /// | less than [`fresh_for`](Self::fresh_for) ago (1 s) | a SipHash for a secret that has opened it since, else one HMAC per pepper |
 /// | longer ago | one store read |
-/// | and it would be refused | one store read, at most every 250 ms: it may have been given a new secret since |
+/// | and the secret would be refused | one store read, for at most four secrets a key and 250 ms: it may be a new one |
 /// | longer ago, and the store does not answer | the last known answer, up to [`stale_for`](Self::stale_for) (60 s); then 503 |
 ///
 /// [`refresh`](Self::refresh) asks the stores what changed and refreshes everything else: call it a few times a second
@@ -183,7 +183,7 @@ impl CachedKeys {
         let doubted = match &remembered {
             None => None,
             Some(remembered) => match (self.decide(remembered, kind, &hashes, tag), remembered) {
-                (Err(_), Remembered::Known(known)) if known.may_be_doubted(now) => Some(known.clone()),
+                (Err(_), Remembered::Known(known)) if known.may_be_doubted(tag, now) => Some(known.clone()),
                 (answer, _) => return Ok(answer),
             },
         };
@@ -193,17 +193,22 @@ impl CachedKeys {
     /// Answers from the store, or from an older memory if it does not answer.
     pub(super) async fn check_store(&self, presented: Presented) -> Result<Principal, Fault> {
         let Presented { kid, kind, hashes, tag, doubted } = presented;
-        // A secret just made works at once, and a wrong one does not reach the store each time: whoever is refused by the same
-        // memory waits for one read.
+        // Of those whom the same memory would refuse, one asks and the others wait for it.
         let mut turn = match &doubted {
             None => None,
-            Some(doubted) => match doubted.doubt().await {
-                Some(turn) => Some(turn),
-                None => {
-                    let asked = self.recall(kid.as_str()).map_or_else(|| Remembered::Known(doubted.clone()), |(remembered, _)| remembered);
-                    return self.decide(&asked, kind, &hashes, tag);
+            Some(doubted) => {
+                let turn = doubted.doubt(tag).await;
+                let now = self.recall(kid.as_str()).map(|(remembered, _)| remembered);
+                match (turn, now) {
+                    (None, None) => return Err(FaultKind::InvalidKey.into()),
+                    (None, Some(now)) => return self.decide(&now, kind, &hashes, tag),
+                    // It was read again meanwhile.
+                    (Some(_), Some(Remembered::Known(now))) if !Arc::ptr_eq(&now, doubted) => {
+                        return self.decide(&Remembered::Known(now), kind, &hashes, tag);
+                    }
+                    (Some(turn), _) => Some(turn),
                 }
-            },
+            }
         };
         let epoch = self.memory().epoch;
         let asked = Instant::now();
@@ -217,13 +222,15 @@ impl CachedKeys {
                 }
             }
         };
-        if let Some(turn) = &mut turn {
-            // Of when it answered, or did not: those who waited for it do not wait for another.
-            **turn = Some(Instant::now());
-        }
         let answer = self.decide(&remembered, kind, &hashes, tag);
-        if let (Err(_), Remembered::Known(known)) = (&answer, &remembered) {
-            known.confirmed(asked);
+        if let Some(turn) = &mut turn {
+            // From when it answered, or did not: those who waited for it do not wait for another.
+            turn.note(tag, Instant::now());
+        }
+        match (&remembered, &turn) {
+            (Remembered::Known(known), Some(turn)) => known.inherit(turn),
+            (Remembered::Known(known), None) if answer.is_err() => known.confirmed(tag),
+            _ => {}
         }
         answer
     }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -26,17 +27,52 @@ pub(super) struct Known {
     pub(super) principal: Principal,
     /// Whether a use of it waits to be noted.
     pub(super) noted: AtomicBool,
-    /// When the store was last asked because it would refuse a caller; held while that goes on.
-    doubted: Mutex<Option<Instant>>,
+    /// What the store was asked because it would refuse a caller; held while that goes on.
+    doubts: Mutex<Doubts>,
 }
 
-/// How often the store may be asked whether a refusal still holds: as often as it is asked what changed.
+/// Secrets that memory refuses and the store was asked about. A secret just made is in doubt once and then opens its key; wrong
+/// ones, however many and however often they come, reach the store a few times an interval.
+#[derive(Clone, Default)]
+pub(super) struct Doubts {
+    tags: SmallVec<[Option<Tag>; DOUBTS]>,
+    last: Option<Instant>,
+}
+
+/// How long the store's answer stands: it is asked as often what changed.
 const DOUBT: Duration = Duration::from_millis(250);
+/// How many secrets of one key may be in doubt in that time.
+const DOUBTS: usize = 4;
+
+impl Doubts {
+    /// Whether the store may be asked about the secret tagged `tag`.
+    fn allow(&self, tag: Option<Tag>, now: Instant) -> bool {
+        let asked = || {
+            let mut tags = self.tags.iter();
+            tags.any(|asked| match (asked, &tag) {
+                (Some(asked), Some(tag)) => asked.ct_eq(tag).into(),
+                (asked, tag) => asked.is_none() && tag.is_none(),
+            })
+        };
+        self.last.is_none_or(|last| now.saturating_duration_since(last) >= DOUBT) || (self.tags.len() < DOUBTS && !asked())
+    }
+
+    /// Notes that it is asked, or has answered.
+    pub(super) fn note(&mut self, tag: Option<Tag>, now: Instant) {
+        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= DOUBT) {
+            self.tags.clear();
+        }
+        if self.allow(tag, now) {
+            self.tags.push(tag);
+        }
+        self.last = Some(now);
+    }
+}
 
 impl Known {
     pub(super) fn new(record: KeyRecord) -> Self {
         let tags = record.hashes.iter().map(|_| OnceLock::new()).collect();
-        Self { principal: record.principal(), record, tags, noted: AtomicBool::new(false), doubted: Mutex::default() }
+        Self { principal: record.principal(), record, tags, noted: AtomicBool::new(false), doubts: Mutex::default() }
     }
 
     pub(super) fn kid(&self) -> &KeyId {
@@ -66,26 +102,33 @@ impl Known {
         matched.is_some() && self.works(kind, &now)
     }
 
-    /// Whether the store may say otherwise by `now`, or is being asked.
-    pub(super) fn may_be_doubted(&self, now: Instant) -> bool {
-        self.doubted.try_lock().map_or(true, |doubted| is_old(*doubted, now))
+    /// Whether the store may be asked about a secret that memory refuses, or is being asked.
+    pub(super) fn may_be_doubted(&self, tag: Option<Tag>, now: Instant) -> bool {
+        self.doubts.try_lock().map_or(true, |doubts| doubts.allow(tag, now))
     }
 
-    /// The turn to ask the store, kept while it is asked; `None` if somebody else did, just before.
-    pub(super) async fn doubt(&self) -> Option<MutexGuard<'_, Option<Instant>>> {
-        let mut doubted = self.doubted.lock().await;
+    /// The turn to ask the store, kept while it is asked; `None` if that was done.
+    pub(super) async fn doubt(&self, tag: Option<Tag>) -> Option<MutexGuard<'_, Doubts>> {
+        let mut doubts = self.doubts.lock().await;
         let now = Instant::now();
-        is_old(*doubted, now).then(|| {
-            *doubted = Some(now);
-            doubted
+        doubts.allow(tag, now).then(|| {
+            doubts.note(tag, now);
+            doubts
         })
     }
 
-    /// Notes that the store itself refuses a caller, as of `asked`.
-    pub(super) fn confirmed(&self, asked: Instant) {
-        // Whoever holds it is asking again.
-        if let Ok(mut doubted) = self.doubted.try_lock() {
-            *doubted = Some(asked);
+    /// Goes on from what was asked about the key as it was before.
+    pub(super) fn inherit(&self, doubts: &Doubts) {
+        // Whoever holds them is asking again.
+        if let Ok(mut own) = self.doubts.try_lock() {
+            own.clone_from(doubts);
+        }
+    }
+
+    /// Notes that the store itself refuses a secret.
+    pub(super) fn confirmed(&self, tag: Option<Tag>) {
+        if let Ok(mut doubts) = self.doubts.try_lock() {
+            doubts.note(tag, Instant::now());
         }
     }
 
@@ -99,8 +142,4 @@ impl Known {
         let lasts = self.record.expires.is_none_or(|expires| now() < expires);
         lasts && self.record.status == KeyStatus::Active && self.record.kind == kind
     }
-}
-
-fn is_old(doubted: Option<Instant>, now: Instant) -> bool {
-    doubted.is_none_or(|doubted| now.saturating_duration_since(doubted) >= DOUBT)
 }

@@ -91,6 +91,14 @@ async fn wrong_secrets_cost_one_read_an_interval_however_many_come() {
         pass(&keys, Duration::from_millis(250)).await;
     }
 
+    // Another one each time: a few reads, and no more.
+    let asked = store.finds();
+    for secret in 0..50 {
+        assert_eq!(opens(&keys, &format!("{wrong}{secret}")).await, INVALID);
+    }
+    assert_eq!(store.finds(), asked + 4);
+    pass(&keys, Duration::from_millis(250)).await;
+
     // At the same time as well: all wait for the one read.
     let asked = store.finds();
     assert_eq!(at_once(&keys, &wrong).await, [INVALID; 20]);
@@ -109,6 +117,18 @@ async fn a_secret_just_made_opens_at_once() {
     assert_eq!(at_once(&keys, new.expose()).await, [Ok(()); 20]);
     assert_eq!(opens(&keys, KEY).await, Ok(()), "in its grace");
     assert_eq!(store.finds(), asked + 1);
+
+    // And again, while somebody goes on with a secret that is over.
+    let over = KEY.replace("BBBB11", "BBBB12");
+    for _ in 0..3 {
+        let (newest, _) = admin.rotate(&kid(KEY), Duration::ZERO, "test").await.unwrap();
+        pass(&keys, Duration::from_millis(250)).await;
+        assert_eq!(opens(&keys, &over).await, INVALID);
+        let (next, _) = admin.rotate(&kid(KEY), Duration::from_secs(60), "test").await.unwrap();
+        assert_eq!(opens(&keys, &over).await, INVALID);
+        assert_eq!(opens(&keys, next.expose()).await, Ok(()));
+        assert_eq!(opens(&keys, newest.expose()).await, Ok(()), "in its grace");
+    }
 
     // So does a key that was paused a moment ago.
     admin.pause(&kid(KEY), "test").await.unwrap();
