@@ -165,7 +165,7 @@ impl CachedKeys {
     }
 
     /// Answers from memory; else gives what [`check_store`](Self::check_store) wants.
-    pub(super) fn check_memory(&self, key: ParsedKey<'_>, kind: KeyKind) -> Result<Result<Principal, Fault>, Presented> {
+    pub(super) fn check_memory(&self, key: ParsedKey<'_>, kind: KeyKind) -> Result<Result<Principal, Fault>, Box<Presented>> {
         if key.kind() != kind {
             return Ok(Err(FaultKind::InvalidKey.into()));
         }
@@ -187,12 +187,12 @@ impl CachedKeys {
                 (answer, _) => return Ok(answer),
             },
         };
-        Err(Presented { kid: key.kid().into(), kind, hashes, tag, doubted })
+        Err(Box::new(Presented { kid: key.kid().into(), kind, hashes, tag, doubted }))
     }
 
     /// Answers from the store, or from an older memory if it does not answer.
-    pub(super) async fn check_store(&self, presented: Presented) -> Result<Principal, Fault> {
-        let Presented { kid, kind, hashes, tag, doubted } = presented;
+    pub(super) async fn check_store(&self, presented: Box<Presented>) -> Result<Principal, Fault> {
+        let Presented { kid, kind, hashes, tag, doubted } = *presented;
         // Of those whom the same memory would refuse, one asks and the others wait for it.
         let mut turn = match &doubted {
             None => None,

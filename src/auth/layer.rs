@@ -43,7 +43,7 @@ struct Gate {
 enum Verdict {
     Accepted,
     Refused(Fault),
-    AskStore(Presented),
+    AskStore(Box<Presented>),
 }
 
 impl AuthLayer {
