@@ -110,6 +110,9 @@ impl ChatDecoder {
         })?;
         let failed = wire.object.is_some_and(|object| object.get() == "\"error\"");
         if failed || wire.error.is_some() || (wire.choices.is_none() && error::is_envelope(&wire.unknown)) {
+            // What was used until then is told first: nothing follows an error.
+            let used = wire.usage.or(wire.x_groq.and_then(|groq| groq.usage));
+            tell_usage(used, sink);
             self.give_up(text, sink);
             return Ok(());
         }
@@ -139,10 +142,7 @@ impl ChatDecoder {
             self.choice(position, choice, sink)?;
         }
         unknown(wire.unknown, sink);
-        if let Some(usage) = used.and_then(|used| usage::read(used.get())) {
-            sink(Event::Usage(usage));
-        }
-        // What was used up to a choice's failure is told first: nothing follows an error.
+        tell_usage(used, sink);
         if let Some(error) = failed {
             self.give_up(error.get(), sink);
         }
@@ -219,6 +219,13 @@ impl Decoder for ChatDecoder {
 /// A number that is not vital enough to fail for.
 fn number(raw: Option<Raw<'_>>) -> Option<u64> {
     raw?.get().parse().ok()
+}
+
+/// Tells what was used, if it was counted.
+fn tell_usage<'c>(used: Option<Raw<'_>>, sink: Sink<'_, 'c>) {
+    if let Some(usage) = used.and_then(|used| usage::read(used.get())) {
+        sink(Event::Usage(usage));
+    }
 }
 
 /// Hands on what this crate does not know.

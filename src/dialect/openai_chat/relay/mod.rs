@@ -73,6 +73,7 @@ impl ChatRelay {
         let mut places = Places::default();
         let mut told = read(body, &mut places)?;
         if frame.event == "error" || told.is_error() {
+            told.tell_usage(seen);
             seen.error = Some(error::upstream(data, None));
             return Ok(());
         }
@@ -262,6 +263,7 @@ impl Pipe for ChatRelay {
         let mut places = Places::default();
         let mut told = read(body, &mut places)?;
         if told.is_error() {
+            told.tell_usage(seen);
             seen.error = Some(error::upstream(std::str::from_utf8(body).unwrap_or_default(), None));
             return Ok(SmallVec::new());
         }

@@ -110,6 +110,11 @@ impl<'b> Told<'b> {
                 seen.closed(choice.index, &reason);
             }
         }
+        self.tell_usage(seen);
+    }
+
+    /// Notes what was used, which an error in the answer's place may say too.
+    pub(super) fn tell_usage(&mut self, seen: &mut Seen) {
         if let Some(usage) = self.counts.take().and_then(Counts::usage) {
             seen.usage = usage.believed();
         }
