@@ -311,3 +311,18 @@ async fn f057_left_at_every_await_nothing_is_kept() {
         assert!(gone(&body) && gone(&inner_alive), "after {polls} polls");
     }
 }
+
+#[tokio::test]
+async fn f058_a_panic_below_is_passed_on_and_nothing_is_kept() {
+    for early in [true, false] {
+        let body = Arc::new(());
+        let inner = service_fn(move |_: Request<Call>| {
+            assert!(!early, "at once");
+            async move { if early { Ok::<_, Fault>(Response::new(feed([]))) } else { panic!("later") } }
+        });
+        let service = NormalizeLayer::new().layer(inner);
+        let request = chat(feed([data(r#"{"model":"m"}"#)]).held(&body));
+        assert!(tokio::spawn(service.oneshot(request)).await.unwrap_err().is_panic(), "the gateway above makes an answer of it");
+        assert!(gone(&body));
+    }
+}

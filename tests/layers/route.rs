@@ -9,7 +9,7 @@ use portcullis::{
     route::RouteLayer,
     stage::{Principal, Routed, Scopes},
 };
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
 
 use crate::support::*;
@@ -201,4 +201,37 @@ async fn readiness_and_errors_are_the_inner_services() {
     assert_eq!(refused.await.unwrap_err().code(), "model_not_found");
     handle.send_error("gone");
     assert!(matches!(route.poll_ready(), std::task::Poll::Ready(Err(_))));
+}
+
+#[tokio::test]
+async fn f058_a_panic_below_is_passed_on_and_the_layer_goes_on() {
+    let inner = service_fn(|request: Request<Routed>| async move {
+        assert!(request.body().call.facts().model != "huge", "as it was asked to");
+        Ok::<_, Fault>(Response::new(feed([])))
+    });
+    let route = RouteLayer::new(catalog()).layer(inner);
+    let answer = tokio::spawn(route.clone().oneshot(call(CHAT, "huge", false).await));
+    assert!(answer.await.unwrap_err().is_panic(), "the meter above makes a fault of it");
+    assert!(route.oneshot(call(CHAT, "maker/big", false).await).await.is_ok());
+}
+
+#[tokio::test]
+async fn f057_left_at_every_await_nothing_is_kept() {
+    for polls in 0..4 {
+        let alive = Arc::new(());
+        let held = alive.clone();
+        let inner = service_fn(move |_: Request<Routed>| {
+            let held = held.clone();
+            async move {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+                Ok::<_, Fault>(Response::new(feed([]).held(&held)))
+            }
+        });
+        let mut route = RouteLayer::new(catalog()).layer(inner);
+        let done = left_after(polls, route.call(call(CHAT, "maker/big", false).await)).await;
+        drop(route);
+        assert_eq!(done, polls > 2, "{polls} polls are enough or not");
+        assert!(gone(&alive), "after {polls} polls");
+    }
 }

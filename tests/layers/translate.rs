@@ -533,3 +533,21 @@ async fn f057_a_whole_answer_left_at_every_await() {
         assert_eq!(book.end().0, done.then_some("complete"), "who left has no end here: the meter knows");
     }
 }
+
+#[tokio::test]
+async fn f058_a_panic_of_the_transport_is_passed_on_and_the_layer_goes_on() {
+    for (early, stream) in [(true, false), (true, true), (false, false), (false, true)] {
+        let inner = service_fn(move |_: Request<Outgoing>| {
+            assert!(!early, "at once");
+            async move { if early { Err::<Response<Feed>, _>(BoxError::from("never")) } else { panic!("later") } }
+        });
+        let book = Book::default();
+        let translate = TranslateLayer::new().layer(inner);
+        for _ in 0..2 {
+            let request = attempt(call(CHAT, "m", stream).await, &openai(), &book).await;
+            let answer = tokio::spawn(translate.clone().oneshot(request));
+            assert!(answer.await.unwrap_err().is_panic(), "the meter above makes a fault of it");
+        }
+        assert_eq!(book.end().0, None, "who panicked has no end here: the meter knows");
+    }
+}
