@@ -242,6 +242,30 @@ fn the_first_start_prints_a_line_that_works_where_nothing_is_configured() {
 }
 
 #[test]
+fn a_key_whose_scopes_let_nothing_through_is_not_made() {
+    let folder = Folder::new();
+    for (scope, name, said) in [
+        ("--operations", "chat,foo", "no operation is called `foo`; there are chat, embeddings, images, moderations"),
+        ("--providers", "zz", "no provider is called `zz`; there are demo"),
+        ("--models", "demo/echo,demo/other", "no model is called `demo/other`: the command `models` lists them by id"),
+        ("--models", "nobody/*", "no model is called `nobody/*`: the command `models` lists them by id"),
+    ] {
+        let output = folder.run(&["keys", "create", "--name", "s", scope, name]);
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).trim_end()), (Some(2), said));
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(folder.said(&["keys", "list"]), "");
+    for (scope, name) in [("--operations", "chat,images"), ("--providers", "demo"), ("--models", "demo/echo"), ("--models", "demo/*,*")] {
+        folder.said(&["keys", "create", "--name", "s", scope, name]);
+    }
+    // What a wildcard stands for is somebody's model, listed or not.
+    folder.write("[providers.openai]\napi_key = \"sk-1\"\n");
+    for model in ["openai/gpt-9", "openai/*", "openai/gpt-*", "open*"] {
+        folder.said(&["keys", "create", "--name", "s", "--models", model]);
+    }
+}
+
+#[test]
 fn f005_a_change_on_the_command_line_reaches_the_running_gateway() {
     let folder = Folder::new();
     let mut gateway = folder.serve();
@@ -254,7 +278,7 @@ fn f005_a_change_on_the_command_line_reaches_the_running_gateway() {
     folder.said(&["keys", "resume", &first]);
     until("the resumed key works", || status(&first) == "200");
 
-    let second = folder.said(&["keys", "create", "--name", "second", "--models", "demo/other"]);
+    let second = folder.said(&["keys", "create", "--name", "second", "--operations", "embeddings"]);
     let second = second.trim();
     until("the new key works", || status(second) == "200");
     assert!(gateway.chat(second, "demo/echo").starts_with("HTTP/1.1 403"), "its scopes hold");

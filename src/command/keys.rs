@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     auth::{KeyAdmin, KeyFormat, KeyRecord, KeyStatus, NewKey},
-    stage::{KeyId, KeyKind, Scopes},
+    catalog::Catalog,
+    stage::{KeyId, KeyKind, Operation, Scopes},
 };
 
 /// Who changes keys, in their audit.
@@ -20,7 +21,9 @@ pub(super) async fn keys(arguments: &Arguments, keys: Keys) -> Result<ExitCode, 
     let admin = house::admin(&config)?;
     match keys {
         Keys::Create(create) => {
-            let (text, key) = admin.create(new_key(create), ACTOR).await.map_err(failed_to("make the key"))?;
+            let new = new_key(create);
+            sensible(&new.scopes, &config.catalog)?;
+            let (text, key) = admin.create(new, ACTOR).await.map_err(failed_to("make the key"))?;
             println!("{}", text.expose());
             eprintln!("key {} is made; it is shown this once", key.kid);
         }
@@ -48,6 +51,38 @@ fn new_key(create: Create) -> NewKey {
         scopes: Scopes { models: create.models, providers: create.providers, operations: create.operations },
         ..NewKey::named(create.name)
     }
+}
+
+/// Refuses scopes that would let nothing through: a misspelt name is found now, and not by the key's holder.
+fn sensible(scopes: &Scopes, catalog: &Catalog) -> Result<(), Failure> {
+    let refuse = |what: &str, name: &str, known: &str| Failure { error: format!("no {what} is called `{name}`{known}").into(), code: 2 };
+    let list = |names: Vec<&str>| if names.is_empty() { String::new() } else { format!("; there are {}", names.join(", ")) };
+    for name in &scopes.operations {
+        if !Operation::ALL.iter().any(|operation| operation.name() == name) {
+            return Err(refuse("operation", name, &list(Operation::ALL.iter().map(|operation| operation.name()).collect())));
+        }
+    }
+    for name in &scopes.providers {
+        if catalog.provider(name).is_none() {
+            return Err(refuse("provider", name, &list(catalog.providers().map(|provider| provider.name.as_str()).collect())));
+        }
+    }
+    // A scope is compared with ids; a wildcard's models have ids that nobody can list.
+    for scope in &scopes.models {
+        let begins = |id: &str, prefix: &str| id.starts_with(prefix) || prefix.starts_with(id);
+        let wild = catalog.wildcards().any(|wildcard| {
+            let id = wildcard.id.as_str().trim_end_matches('*');
+            scope.strip_suffix('*').map_or_else(|| scope.starts_with(id), |prefix| begins(id, prefix))
+        });
+        let concrete = catalog.models().any(|model| match scope.strip_suffix('*') {
+            Some(prefix) => model.id.as_str().starts_with(prefix),
+            None => model.id.as_str() == scope,
+        });
+        if !wild && !concrete {
+            return Err(refuse("model", scope, ": the command `models` lists them by id"));
+        }
+    }
+    Ok(())
 }
 
 fn changed(done: Result<KeyRecord, crate::auth::KeyAdminError>, doing: &str, now: &str) -> Result<(), Failure> {

@@ -37,6 +37,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Embeddings, Self::Images, Self::Moderations];
+
     /// Its name in records, scopes and filters.
     pub const fn name(self) -> &'static str {
         match self {
