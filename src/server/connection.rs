@@ -24,6 +24,7 @@ use super::{
     Limits,
     guard::Guarded,
     listen::Order,
+    quiet::Sleeper,
     request::{Activity, RequestBody, Tracked},
     streams::Streams,
 };
@@ -109,11 +110,12 @@ where
 {
     // A look that costs nothing, at what the future below waits for.
     let seen = order.clone();
+    let mut sleeper = Sleeper::default();
     loop {
         let mut changed = pin!(order.changed());
         let mut waits = false;
         let changed = poll_fn(|cx| {
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = connection.as_mut().poll(&mut sleeper.context(cx)) {
                 return Poll::Ready(Err(ended));
             }
             // The task is this connection's own, so whom it wakes stays the same.

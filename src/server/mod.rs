@@ -39,6 +39,7 @@
 mod connection;
 mod guard;
 mod listen;
+mod quiet;
 mod request;
 mod streams;
 

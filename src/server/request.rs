@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use tower::{ServiceExt, util::Oneshot};
 use tower_service::Service;
 
-use super::streams::Untaken;
+use super::{quiet::quietly, streams::Untaken};
 
 /// What a connection is doing, as its socket's guard must know it.
 #[derive(Debug, Default)]
@@ -78,9 +78,8 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let running = Some(Running::new(&self.activity));
-        // Whoever expects to be told to go on is told when somebody reads.
-        let now = request.version() != Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
-        let request = request.map(|incoming| RequestBody::new(incoming, now));
+        let alone = request.version() != Version::HTTP_2;
+        let request = request.map(|incoming| RequestBody { incoming, alone });
         let inner = if is_plain(&request) { Some(self.inner.clone().oneshot(request)) } else { None };
         TrackedFuture { inner, running }
     }
@@ -115,23 +114,8 @@ fn is_plain<B>(request: &Request<B>) -> bool {
 #[derive(Debug)]
 pub struct RequestBody {
     incoming: Incoming,
-    /// What was there at the first look: nothing, as a rule.
-    first: Option<Result<Frame<Bytes>, hyper::Error>>,
-}
-
-impl RequestBody {
-    /// With `now`, the body is wanted from here on. An HTTP/1 connection looks for the body right behind the head; if it is
-    /// wanted then, both are read in one go, and the service finds its request whole.
-    fn new(mut incoming: Incoming, now: bool) -> Self {
-        let mut first = None;
-        if now
-            && !incoming.is_end_stream()
-            && let Poll::Ready(next) = Pin::new(&mut incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-        {
-            first = next;
-        }
-        Self { incoming, first }
-    }
+    /// Whether the connection is this request's alone.
+    alone: bool,
 }
 
 impl Body for RequestBody {
@@ -139,26 +123,22 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.first.take() {
-            Some(frame) => Poll::Ready(Some(frame)),
-            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        // Whoever takes a piece wakes the connection for the next one. Behind the last there is none; but where others share
+        // the connection, they may wait for the room that it took.
+        let (next, wakes) = quietly(|| Pin::new(&mut self.incoming).poll_frame(cx));
+        let last = matches!(next, Poll::Ready(Some(Ok(_)))) && self.incoming.is_end_stream();
+        if !(last && self.alone) {
+            wakes.go();
         }
+        next
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.incoming.is_end_stream()
+        self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.incoming.size_hint();
-        if let Some(Ok(frame)) = &self.first {
-            let more = frame.data_ref().map_or(0, Bytes::len) as u64;
-            if let Some(upper) = hint.upper() {
-                hint.set_upper(upper.saturating_add(more));
-            }
-            hint.set_lower(hint.lower().saturating_add(more));
-        }
-        hint
+        self.incoming.size_hint()
     }
 }
 
