@@ -172,6 +172,7 @@ fn capabilities(settings: &Value) -> Capabilities {
             ("reasoning_replay", _) => capabilities.reasoning_replay = flag(),
             ("cache_control", _) => capabilities.cache_control = flag(),
             ("text_parts", _) => capabilities.text_parts = flag(),
+            ("image_input", _) => capabilities.image_input = flag(),
             (name, value) => panic!("no such capability: {name} {value}"),
         }
     }

@@ -100,14 +100,18 @@ impl Filter {
         };
         any_of(&self.endpoint, &endpoints(model))
             && any_of(&self.organisation, &[&model.owned_by])
-            && all_of(&self.input_type, INPUT_TYPES)
+            && all_of(&self.input_type, input_types(model))
             && all_of(&self.output_type, OUTPUT_TYPES)
             && all_of(&self.params, PARAMS)
     }
 }
 
+/// What one of its targets takes.
+fn input_types(model: &Model) -> &'static [&'static str] {
+    if model.targets.iter().any(|target| target.capabilities.image_input) { &["text", "image"] } else { &["text"] }
+}
+
 /// What the catalogue knows of every chat model.
-const INPUT_TYPES: &[&str] = &["text", "image"];
 const OUTPUT_TYPES: &[&str] = &["text"];
 const PARAMS: &[&str] = &["max_tokens", "response_format", "stop", "stream", "temperature", "tool_choice", "tools", "top_p"];
 
@@ -171,7 +175,7 @@ fn details(object: &mut Object<'_>, model: &Model) {
     object.str("organisation", &model.owned_by);
     strings(object.array("aliases"), model.aliases.iter().map(|alias| alias.as_str()));
     strings(object.array("endpoints"), endpoints(model).into_iter());
-    strings(object.array("input_types"), INPUT_TYPES.iter().copied());
+    strings(object.array("input_types"), input_types(model).iter().copied());
     strings(object.array("output_types"), OUTPUT_TYPES.iter().copied());
     let mut providers = object.array("providers");
     for target in &model.targets {

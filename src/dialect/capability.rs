@@ -29,6 +29,8 @@ pub struct Capabilities {
     pub cache_control: bool,
     /// Whether a chat provider takes several texts in one message as a list of parts, and not as one string alone.
     pub text_parts: bool,
+    /// Whether it takes images.
+    pub image_input: bool,
 }
 
 /// Chat's two names for the output limit.
@@ -92,6 +94,7 @@ impl Capabilities {
         reasoning_replay: false,
         cache_control: false,
         text_parts: true,
+        image_input: true,
     };
 }
 

@@ -34,7 +34,7 @@ fn catalog() -> Catalog {
         .model(
             ModelEntry::new("maker/a").alias("first").target(TargetEntry::new("one", "a").price(price("3", "15"))).created(1_700_000_000),
         )
-        .model(ModelEntry::new("maker/b+c").target(TargetEntry::new("one", "b")))
+        .model(ModelEntry::new("maker/b+c").target(TargetEntry::new("one", "gpt-3.5-turbo")))
         .model(ModelEntry::new("other/d").target(TargetEntry::new("two", "claude-sonnet-4-20250514")))
         .model(ModelEntry::new("any/*").target(TargetEntry::new("one", "*")))
         .build()
@@ -190,7 +190,8 @@ async fn models_in_both_shapes_and_filtered() {
     assert_eq!(ids("?organisation=other").await, list(&["other/d"], 1));
     assert_eq!(ids("?endpoints=embeddings").await, list(&["maker/a", "maker/b+c"], 2));
     assert_eq!(ids("?endpoints=embeddings,chat&organisation=other,maker").await.1, 3);
-    assert_eq!(ids("?input_types=text,image&output_types=text&params=tools,stop").await.1, 3);
+    assert_eq!(ids("?input_types=text&output_types=text&params=tools,stop").await.1, 3);
+    assert_eq!(ids("?input_types=text,image").await, list(&["maker/a", "other/d"], 2));
     assert_eq!(ids("?output_types=text,audio").await.1, 0);
     for query in ["?limit=x", "?offset=-1", "?limit=99999999999999999999"] {
         assert_eq!(ask_for(&gateway, get(&format!("/v1/models{query}"))).await.status(), 400, "{query}");

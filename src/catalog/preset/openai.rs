@@ -23,6 +23,7 @@ pub(super) const PATTERNS: &[&str] = &[
 pub(super) const MODELS: &[(&str, Capabilities)] = &[
     ("gpt-3*", OLD),
     ("gpt-4", OLD),
+    ("gpt-4-turbo*", Capabilities { image_input: true, ..OLD }),
     ("gpt-4-*", OLD),
     ("gpt-4*", PLAIN),
     ("gpt-5-chat*", PLAIN),
@@ -39,8 +40,8 @@ pub(super) const MODELS: &[(&str, Capabilities)] = &[
 
 const PLAIN: Capabilities = Capabilities { reasoning: ReasoningStyle::None, ..Capabilities::UNKNOWN };
 
-/// Before schemas.
-const OLD: Capabilities = Capabilities { structured_output: StructuredOutput::JsonObject, ..PLAIN };
+/// Before schemas and images.
+const OLD: Capabilities = Capabilities { structured_output: StructuredOutput::JsonObject, image_input: false, ..PLAIN };
 
 /// Refuses `max_tokens`, and sampling other than the default.
 const REASONING: Capabilities = Capabilities {

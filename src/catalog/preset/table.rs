@@ -40,7 +40,8 @@ impl Preset {
         issuer: None,
         headers: &[],
         patterns: &[],
-        models: &[("*", Capabilities::UNKNOWN)],
+        // It answers a text.
+        models: &[("*", Capabilities { image_input: false, ..Capabilities::UNKNOWN })],
         built_in: true,
     };
 
