@@ -55,7 +55,10 @@ pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) ->
     let Asked { operation, dialect, id, started } = asked;
     let members = Members::scan(&body).map_err(|error| unreadable(&body, error))?;
     let reader = Reader::new(&body, &members, if own { &ALL } else { &SHARED })?;
-    let model: String = reader.required("model", "a string")?;
+    let model = match reader.text("model").and_then(plain) {
+        Some(model) => model.to_owned(),
+        None => reader.required("model", "a string")?,
+    };
     if model.is_empty() {
         return Err(Fault::invalid("/model", "is empty"));
     }
@@ -146,6 +149,11 @@ fn requested<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h
 /// A header's text, if it is short and printable.
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok().filter(|text| text.len() <= MAX_NOTE)
+}
+
+/// What a JSON string without escapes says.
+fn plain(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"').filter(|inside| !inside.contains('\\'))
 }
 
 fn unreadable(body: &[u8], error: ScanError) -> Fault {
