@@ -107,6 +107,7 @@ impl Exchange {
             Err(error) => {
                 let provider = &self.notes.target.provider.name;
                 tracing::warn!(%provider, %error, ?media_type, "answer is not the provider's dialect");
+                self.notes.tally.seen(&seen);
                 return Err(self.foreign_answer(error, body, media_type));
             }
         };
@@ -135,9 +136,8 @@ impl Exchange {
         let (body, _) = few(body, self.total).await;
         let mut seen = Seen::default();
         let read = self.pipe.whole(&body, &mut seen);
-        if seen.error.is_some() {
-            self.notes.tally.seen(&seen);
-        }
+        // What the provider counted is billed, whatever becomes of the answer.
+        self.notes.tally.seen(&seen);
         match (read, seen.error) {
             // What kind of error it is, its object says: the status does not.
             (Ok(_), Some(error)) => in_band(error).at(Phase::BeforeCommit),

@@ -297,6 +297,27 @@ async fn f043_what_was_not_asked_for_is_no_answer() {
     assert!(ask_at(CHAT, false, &openai(), &Book::default(), bare).await.is_ok());
 }
 
+#[tokio::test]
+async fn what_a_wrong_answer_counted_is_kept() {
+    let counted = async |path, stream, target: &Arc<Target>, body: String| {
+        let book = Book::default();
+        let fault = ask_at(path, stream, target, &book, answer(200, "application/json", chunks([body]))).await.unwrap_err();
+        assert_eq!(fault.code(), "protocol");
+        let seen = book.attempts()[0].seen.clone();
+        seen.usage.map(|usage| (usage.prompt(), usage.output, seen.finished))
+    };
+    // Whole where a stream was asked for.
+    for path in [CHAT, MESSAGES] {
+        for (target, body) in [(openai(), openai_answer("Hi")), (anthropic(), anthropic_answer("Hi"))] {
+            let (prompt, output, finished) = counted(path, true, &target, body).await.unwrap();
+            assert!(prompt > 0 && output > 0 && finished, "{path}");
+        }
+    }
+    // Counted, but not told to its end.
+    let halved = r#"{"type":"message","content":[],"usage":{"input_tokens":7,"output_tokens":5}}"#;
+    assert_eq!(counted(MESSAGES, false, &anthropic(), halved.into()).await, Some((7, 5, false)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn f044_answers_too_large_packed_or_silent() {
     let book = Book::default();
