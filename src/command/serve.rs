@@ -68,8 +68,11 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
     // As at the deadline, but now: what runs is ended as the gateway's doing, and whoever still takes it is told. Then the
     // driver finds nothing running and closes the books; connections that do not take it go as they are.
     gateway.drain(Duration::ZERO).await;
-    let _ = timeout(FLUSH, serving.as_mut()).await;
-    serving.abort();
+    // Connections may have ended before, and only the driver not.
+    if !serving.is_finished() {
+        let _ = timeout(FLUSH, serving.as_mut()).await;
+        serving.abort();
+    }
     let _ = timeout(HURRY, driving).await;
     Ok(ExitCode::from(4))
 }
