@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     sync::watch,
+    task::coop,
     time::{Duration, timeout},
 };
 use tower::BoxError;
@@ -122,7 +123,8 @@ where
             if waits && matches!(seen.has_changed(), Ok(false)) {
                 return Poll::Pending;
             }
-            waits = true;
+            // Who has used up its budget is told to wait, but not waited for.
+            waits = coop::has_budget_remaining();
             changed.as_mut().poll(cx).map(Ok)
         });
         match changed.await {

@@ -9,6 +9,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    task::coop,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -181,6 +182,8 @@ impl Alarm {
         if now >= deadline {
             return true;
         }
+        // Of a task that has used up its budget a timer takes no note.
+        let noted = coop::has_budget_remaining();
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
@@ -193,8 +196,8 @@ impl Alarm {
             }
         }
         match &mut self.wakes {
-            Some(waker) => waker.clone_from(cx.waker()),
-            wakes => *wakes = Some(cx.waker().clone()),
+            Some(waker) if noted => waker.clone_from(cx.waker()),
+            wakes => *wakes = noted.then(|| cx.waker().clone()),
         }
         false
     }

@@ -23,10 +23,10 @@
 //! # use bytes::Bytes;
 //! # use http::{Request, Response};
 //! # use http_body_util::Full;
-//! use portcullis::server::Server;
+//! use portcullis::server::{RequestBody, Server};
 //!
 //! # async fn doc() -> std::io::Result<()> {
-//! let service = tower::service_fn(|_: Request<hyper::body::Incoming>| async {
+//! let service = tower::service_fn(|_: Request<RequestBody>| async {
 //!     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello"))))
 //! });
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8787").await?;
