@@ -94,10 +94,9 @@ impl Line {
 
     /// Whether another request can be sent, now that the answer was read to its end.
     pub(super) fn rest(&mut self) -> bool {
-        // Mostly the connection saw the answer's end before its reader did, and listens for what comes next.
-        if self.is_ready() {
-            self.pulse.rest();
-        } else {
+        self.pulse.let_go();
+        // Mostly the connection saw the end before its reader did.
+        if !self.is_ready() {
             self.look();
         }
         self.is_ready()
@@ -119,7 +118,8 @@ impl Line {
         });
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether it takes a request. One that its provider closed unseen gives the request back, not a byte of it sent.
+    pub(super) fn is_ready(&self) -> bool {
         self.connection.is_some() && self.sender.is_ready()
     }
 }

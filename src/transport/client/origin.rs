@@ -123,18 +123,18 @@ impl Origin {
         }
     }
 
-    /// A connection at rest that still seems open.
+    /// A connection at rest.
     pub(super) fn checkout(&self) -> Option<Box<Line>> {
         let now = Instant::now();
         loop {
-            let Idle { mut line, since } = self.idle().pop()?;
+            let Idle { line, since } = self.idle().pop()?;
             if now.duration_since(since) >= self.limits.idle_timeout {
                 // Those below rest longer still. Sockets are closed outside the lock.
                 let old = std::mem::take(&mut *self.idle());
                 drop(old);
                 return None;
             }
-            if line.is_alive() {
+            if line.is_ready() {
                 return Some(line);
             }
         }

@@ -75,14 +75,15 @@ impl Pulse {
 
     /// Polls `step` once, for no task.
     pub(super) fn glance<T>(&self, step: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        self.rest();
+        self.let_go();
+        self.shared.state.store(QUIET, Ordering::Release);
         step(&mut Context::from_waker(&self.waker))
     }
 
-    /// Forgets the task, which is done with the connection, and what happened so far.
-    pub(super) fn rest(&self) {
-        self.shared.release();
-        self.shared.state.store(QUIET, Ordering::Release);
+    /// Forgets the task, which is done with the connection: its waker would keep its memory alive.
+    pub(super) fn let_go(&self) {
+        let task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(task);
     }
 
     /// Whether anything happened since the last poll.
@@ -107,12 +108,6 @@ impl Shared {
             self.register(waker);
             armed()
         }
-    }
-
-    /// Forgets the task: its waker would keep its memory alive.
-    fn release(&self) {
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(task);
     }
 }
 
