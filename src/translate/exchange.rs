@@ -16,7 +16,7 @@ use super::{
     whole::{self, Collect},
 };
 use crate::{
-    catalog::Cost,
+    catalog::{Cost, Wire},
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
     stage::{CallFacts, Tally, deadline},
@@ -155,12 +155,20 @@ impl Exchange {
         let json = media_type.is_none_or(|media| media.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")));
         let mut said = UpstreamError { status: self.status.map(|status| status.as_u16()), ..UpstreamError::default() };
         if !json {
-            said.message = excerpt(&String::from_utf8_lossy(body));
+            said.message = excerpt(body, self.credential());
             let mut seen = Seen::default();
             seen.error = Some(said.clone());
             self.notes.tally.seen(&seen);
         }
         protocol(error).with_upstream(said)
+    }
+
+    /// What the target's provider knows us by.
+    fn credential(&self) -> Option<&HeaderValue> {
+        match &self.notes.target.provider.wire {
+            Wire::Http(origin) => origin.credential.as_ref().map(|(_, value)| value),
+            Wire::Demo => None,
+        }
     }
 
     /// A streamed answer: resolves at the commit point.
@@ -225,13 +233,27 @@ fn answered(fault: Fault, status: Option<StatusCode>) -> Fault {
     }
 }
 
-/// The beginning of a text on one line, without what looks like a secret. With the words before it, 512 bytes at most.
-fn excerpt(text: &str) -> String {
+/// The beginning of a page on one line, without what looks like a secret. With the words before it, 512 bytes at most.
+///
+/// A page that repeats our request repeats `credential`, which need not look like one: that goes whatever it looks like,
+/// and so does what stands behind its scheme (`Bearer`).
+fn excerpt(page: &[u8], credential: Option<&HeaderValue>) -> String {
     let mut left = 450_usize;
+    let page = page.trim_ascii_start();
+    let mut text = String::from_utf8_lossy(page.get(..LONGEST_EXCERPTED).unwrap_or(page)).into_owned();
+    let credential = credential.map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+    for secret in [Some(&*credential), credential.split_once(' ').map(|(_, secret)| secret.trim_start())].into_iter().flatten() {
+        if !secret.is_empty() {
+            text = text.replace(secret, "<redacted>");
+        }
+    }
     let printed = upstream::scrubbed(text.trim());
     let printed = printed.chars().map(|c| if c.is_control() { ' ' } else { c });
     printed.take_while(|c| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some()).collect()
 }
+
+/// How much of a page is looked at for its excerpt, in bytes.
+const LONGEST_EXCERPTED: usize = 4 << 10;
 
 fn is_packed(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -258,5 +280,34 @@ pub(super) fn told(end: End) -> Result<(), Fault> {
     match end {
         End::Complete => Ok(()),
         End::Truncated => Err(Fault::new(FaultKind::Truncated)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f052_a_page_that_repeats_our_request_does_not_show_our_key() {
+        // As keys without a vendor's prefix are.
+        let key = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+        let page = format!(" \n<pre>\napi-key: {key}\nauthorization: Bearer {key}\nx: {key}</pre>");
+        for credential in [key.to_owned(), format!("Bearer {key}"), format!("Token  {key}")] {
+            let said = excerpt(page.as_bytes(), Some(&HeaderValue::try_from(credential).unwrap()));
+            let said = said.replace("Bearer ", "");
+            assert_eq!(said, "<pre> api-key: <redacted> authorization: <redacted> x: <redacted></pre>");
+        }
+        for empty in ["", " ", "Bearer "] {
+            assert_eq!(excerpt(b"<p>hello", Some(&HeaderValue::from_static(empty))), "<p>hello");
+        }
+        assert_eq!(excerpt(b"<p>sk-abcdef0123", None), "<p><redacted>");
+    }
+
+    #[test]
+    fn an_excerpt_is_short_however_long_the_page_is() {
+        for page in ["é".repeat(1 << 20), format!("x{}", "é".repeat(1 << 20))] {
+            let said = excerpt(page.as_bytes(), None);
+            assert!(said.len() <= 450 && page.starts_with(&said) && said.len() > 440);
+        }
     }
 }
