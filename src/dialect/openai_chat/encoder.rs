@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! per choice:   {role}  ({content} | {refusal} | {reasoning_content} | {reasoning_details} | {tool_calls} | {annotations} | logprobs)*  {finish_reason}
-//! at the end:   {choices: [], usage}?  [DONE]
+//! at the end:   {choices: [], usage | meta}?  [DONE]
 //! ```
 //!
 //! Every chunk has the same `id`, `created` and `model`. `provider` stands in the first chunk and in the usage chunk;
-//! `native_response_id` and `meta` in the usage chunk alone, or where the caller asked for `meta` and not for usage, in the
-//! chunk that ends the last choice.
+//! `native_response_id` and `meta` in the usage chunk alone. Where the caller asked for `meta` and not for usage, they stand in
+//! the first chunk that leaves no choice open; where usage was asked for and is not known, in a chunk without choices.
 
 use std::{fmt, sync::Arc};
 
@@ -34,6 +34,8 @@ pub(super) struct ChatEncoder {
     model: Option<Arc<str>>,
     /// How many choices have ended.
     ended: usize,
+    /// Whether `meta` was told.
+    told: bool,
 }
 
 /// What all chunks begin with.
@@ -90,6 +92,7 @@ impl ChatEncoder {
             id: None,
             model: None,
             ended: 0,
+            told: false,
         }
     }
 
@@ -223,23 +226,29 @@ impl ChatEncoder {
         out.extend_from_slice(reason.as_bytes());
         out.extend_from_slice(b"\"}]}\n\n");
         self.ended += 1;
-        if self.ended == self.choices.len() && !self.options.include_usage {
-            self.end(out);
+        if self.ended == self.choices.len()
+            && !self.options.include_usage
+            && let Some(meta) = self.owed()
+        {
+            self.tell(&meta, out);
         }
     }
 
-    /// Adds to the last choice's end what the usage chunk would tell, if the caller asked for `meta`.
-    fn end(&self, out: &mut BytesMut) {
+    /// `meta`, if the caller asked for it and was not told yet.
+    fn owed(&self) -> Option<BytesMut> {
+        let notes = self.options.notes.as_ref().filter(|_| !self.told)?;
         let mut meta = BytesMut::new();
-        let Some(notes) = &self.options.notes else { return };
-        if !notes.meta(self.model.as_deref(), self.usage.as_ref(), &mut meta) {
-            return;
-        }
+        notes.meta(self.model.as_deref(), self.usage.as_ref(), &mut meta).then_some(meta)
+    }
+
+    /// Adds to the chunk just written what the usage chunk would tell.
+    fn tell(&mut self, meta: &[u8], out: &mut BytesMut) {
+        self.told = true;
         after(out, |object| {
             if let Some(id) = &self.id {
                 object.str("native_response_id", id);
             }
-            object.key("meta").extend_from_slice(&meta);
+            object.key("meta").extend_from_slice(meta);
         });
     }
 }
@@ -295,6 +304,10 @@ impl Encoder for ChatEncoder {
                     object.perhaps("meta", |out| notes.meta(self.model.as_deref(), Some(&usage), out));
                 });
             }
+        } else if let Some(meta) = self.owed() {
+            self.head.write(out);
+            out.extend_from_slice(b"[]}\n\n");
+            self.tell(&meta, out);
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }

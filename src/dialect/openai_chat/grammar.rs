@@ -1,7 +1,7 @@
 //! Checks a stream of chunks.
 //!
 //! ```text
-//! stream:  (chunk | comment)*  usage?  [DONE]
+//! stream:  (chunk | comment)*  (usage | meta)?  [DONE]
 //!        | (chunk | comment)*  error
 //! choice:  {role}  {piece}*  {finish_reason}
 //! ```
@@ -33,6 +33,8 @@ wire! {
         pub choices: Vec<Choice<'a>> = "choices",
         /// What was used.
         pub usage: Usage<'a> = "usage",
+        /// How the call went, if the caller asked.
+        pub meta: Raw<'a> = "meta",
         /// The end of a stream that failed.
         pub error: Raw<'a> = "error",
     }
@@ -145,7 +147,9 @@ impl ChatGrammar {
                 self.usage = true;
                 return self.all_finished("usage");
             }
-            (None, true) if !self.choices.is_empty() => return Err("a chunk has neither choices nor usage".into()),
+            (None, true) if !self.choices.is_empty() && chunk.meta.is_none() => {
+                return Err("a chunk has neither choices, usage nor meta".into());
+            }
             (None, _) => {}
         }
         choices.into_iter().try_for_each(|choice| self.choice(choice))

@@ -6,9 +6,10 @@
 //! | --- | --- | --- |
 //! | every chunk | as it came | `id` is the gateway's |
 //! | first chunk | as it came | `provider` too |
-//! | the last choice's end, caller asked for `meta` and not for usage | as it came | `native_response_id`, `meta` too |
+//! | the first to leave no choice open, caller asked for `meta` and not for usage | as it came | `native_response_id`, `meta` too |
 //! | usage, caller asked | as it came | in one chunk of its own before `[DONE]`, with `provider`, `native_response_id`, `meta`, cost |
 //! | usage, caller did not ask | left out | left out |
+//! | no usage, caller asked for it and `meta` | as it came | a chunk without choices before `[DONE]`, with `native_response_id`, `meta` |
 //! | whole answer | as it came | `id`, `provider`, `native_response_id`, `meta`, enriched `usage` |
 
 mod observe;
@@ -38,10 +39,12 @@ pub(super) struct ChatRelay {
     id: Bytes,
     /// Whether a chunk went out.
     begun: bool,
-    /// The usage chunk, ready to go out before the end.
+    /// The usage chunk, or the one that stands in for it, ready to go out before the end.
     usage: Option<Bytes>,
-    /// What the chunk at hand gains, if it ends the last choice.
+    /// What the chunk at hand gains, if it leaves no choice open.
     ending: Option<Box<Ending>>,
+    /// Whether `meta` was told.
+    told: bool,
     losses: Losses,
     failed: Option<StreamError>,
     steady: Steady,
@@ -62,6 +65,7 @@ impl ChatRelay {
             begun: false,
             usage: None,
             ending: None,
+            told: false,
             losses: Losses::default(),
             failed: None,
             steady: Steady::default(),
@@ -90,12 +94,17 @@ impl ChatRelay {
 
         if !self.options.include_usage {
             self.ending = if told.closes() { self.ending(seen) } else { None };
+            self.told |= self.ending.is_some();
             // A chunk of usage alone is there because we asked for it, and so is `"usage": null` in the others.
             if counted.is_none() || choices > 0 {
                 self.splice(frame, data, members, usage, out);
             }
         } else if self.options.notes.is_none() || counted.is_none() {
             self.splice(frame, data, members, None, out);
+            // Should no usage come, the end of the choices is what tells `meta`.
+            if self.usage.is_none() && told.closes() && self.ending(seen).is_some() {
+                self.usage = Some(usage::chunk(body, &places, &self.id, &self.options, seen));
+            }
         } else {
             self.usage = Some(usage::chunk(body, &places, &self.id, &self.options, seen));
             if choices > 0 {
@@ -112,9 +121,9 @@ impl ChatRelay {
         Ok(())
     }
 
-    /// What the last choice's end gains. Most callers do not ask, and then this is nothing.
+    /// What the end of the choices gains, once. Most callers do not ask, and then this is nothing.
     fn ending(&self, seen: &Seen) -> Option<Box<Ending>> {
-        let notes = self.options.notes.as_deref().filter(|_| seen.finished)?;
+        let notes = self.options.notes.as_deref().filter(|_| seen.finished && !self.told)?;
         let (mut id, mut meta) = (BytesMut::new(), BytesMut::new());
         if !notes.meta(seen.model.as_deref(), seen.usage.as_ref(), &mut meta) {
             return None;
