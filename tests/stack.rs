@@ -306,7 +306,7 @@ async fn f043_a_page_instead_of_an_answer_is_a_bad_gateway() {
         assert_eq!(error["reason"], "provider_error");
         assert_eq!(error["attempts"][2], serde_json::json!({"provider": "anthropic", "status": 200, "fault": "protocol"}));
         let (_, excerpt) = error["error"]["message"].as_str().unwrap().split_once(": ").unwrap();
-        assert!(excerpt.starts_with("<html> <title>log in</title> with <redacted> word") && excerpt.len() <= 512, "{excerpt}");
+        assert!(excerpt.starts_with("<html> <title>log in</title> with *** word") && excerpt.len() <= 512, "{excerpt}");
         let record = stack.record();
         assert_eq!((record.attempts[0].status, record.cost_nanos), (Some(200), 0), "no model wrote it");
     }
