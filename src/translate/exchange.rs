@@ -149,10 +149,11 @@ impl Exchange {
     }
 
     /// The fault of an answer that is not the provider's dialect. What it is instead (a login page, mostly) is told in a
-    /// few of its words, but for JSON: that may be a piece of a completion. What is none was made by no model, and is an
-    /// error to the tally: it is not billed.
+    /// few of its words, but for JSON, whatever type it is sent as: that may be a piece of a completion. What is none was
+    /// made by no model, and is an error to the tally: it is not billed.
     fn foreign_answer(&self, error: StreamError, body: &[u8], media_type: Option<&HeaderValue>) -> Fault {
         let json = media_type.is_none_or(|media| media.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")));
+        let json = json || matches!(body.trim_ascii_start(), [b'{' | b'[', ..]);
         let mut said = UpstreamError { status: self.status.map(|status| status.as_u16()), ..UpstreamError::default() };
         if !json {
             said.message = excerpt(body, self.credential());

@@ -318,6 +318,29 @@ async fn what_a_wrong_answer_counted_is_kept() {
     assert_eq!(counted(MESSAGES, false, &anthropic(), halved.into()).await, Some((7, 5, false)));
 }
 
+#[tokio::test]
+async fn f043_json_is_no_page_whatever_type_it_is_sent_as() {
+    for (kind, body, page) in [
+        ("text/plain", openai_answer("my diary").replace('}', ""), false),
+        ("application/octet-stream", format!("\r\n [{}]", openai_answer("my diary")), false),
+        ("text/html", "my diary".into(), true),
+    ] {
+        for stream in [false, true] {
+            let book = Book::default();
+            let fault = ask_at(CHAT, stream, &openai(), &book, answer(200, kind, chunks([body.clone()]))).await.unwrap_err();
+            assert_eq!((fault.code(), fault.to_string().contains("diary")), ("protocol", page), "{kind}: {fault}");
+            // What is an error before any content is not billed.
+            assert_eq!(book.attempts()[0].seen.error.is_some(), page, "{kind}");
+        }
+    }
+    // One that can be read is one.
+    let plain = answer(200, "text/plain", chunks([openai_answer("Hi")]));
+    assert!(ask_at(CHAT, false, &openai(), &Book::default(), plain).await.is_ok());
+    let book = Book::default();
+    ask_at(CHAT, true, &openai(), &book, answer(200, "text/plain", chunks([openai_answer("Hi")]))).await.unwrap_err();
+    assert_eq!(book.attempts()[0].seen.usage.map(|usage| usage.output), Some(2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn f044_answers_too_large_packed_or_silent() {
     let book = Book::default();
