@@ -29,8 +29,8 @@ use crate::{
 /// | a key was read or refreshed | what it costs |
 /// | --- | --- |
 /// | less than [`fresh_for`](Self::fresh_for) ago (1 s) | a SipHash for a secret that has opened it since, else one HMAC per pepper |
+/// | less than that ago, and memory would refuse the secret | one store read, for at most four secrets a key and 250 ms: it may be a new one |
 /// | longer ago | one store read |
-/// | and the secret would be refused | one store read, for at most four secrets a key and 250 ms: it may be a new one |
 /// | longer ago, and the store does not answer | the last known answer, up to [`stale_for`](Self::stale_for) (60 s); then 503 |
 ///
 /// [`refresh`](Self::refresh) asks the stores what changed and refreshes everything else: call it a few times a second
@@ -178,12 +178,13 @@ impl CachedKeys {
         {
             return Ok(Ok(self.accept(known)));
         }
-        // Whatever else is wrong with it: an unknown kid takes as long as a wrong secret.
+        // Memory refuses an unknown kid no faster than a wrong secret. A wrong secret may then go on to the store, which takes
+        // longer: who measures that learns that a kid is there, and a kid is no secret.
         let hashes = self.peppers.hashes(key.secret());
         let doubted = match &remembered {
             None => None,
             Some(remembered) => match (self.decide(remembered, kind, &hashes, tag), remembered) {
-                (Err(_), Remembered::Known(known)) if known.may_be_doubted(tag, now) => Some(known.clone()),
+                (Err(_), Remembered::Known(known)) if !self.is_down(now) && known.may_be_doubted(tag, now) => Some(known.clone()),
                 (answer, _) => return Ok(answer),
             },
         };
@@ -193,44 +194,40 @@ impl CachedKeys {
     /// Answers from the store, or from an older memory if it does not answer.
     pub(super) async fn check_store(&self, presented: Box<Presented>) -> Result<Principal, Fault> {
         let Presented { kid, kind, hashes, tag, doubted } = *presented;
-        // Of those whom the same memory would refuse, one asks and the others wait for it.
-        let mut turn = match &doubted {
-            None => None,
-            Some(doubted) => {
-                let turn = doubted.doubt(tag).await;
-                let now = self.recall(kid.as_str()).map(|(remembered, _)| remembered);
-                match (turn, now) {
-                    (None, None) => return Err(FaultKind::InvalidKey.into()),
-                    (None, Some(now)) => return self.decide(&now, kind, &hashes, tag),
-                    // It was read again meanwhile.
-                    (Some(_), Some(Remembered::Known(now))) if !Arc::ptr_eq(&now, doubted) => {
-                        return self.decide(&Remembered::Known(now), kind, &hashes, tag);
-                    }
-                    (Some(turn), _) => Some(turn),
+        // Of those whom memory would refuse, one asks and the others wait for it.
+        let mut turn = None;
+        if let Some(doubted) = &doubted {
+            let mut doubts = doubted.turn().await;
+            let now = Instant::now();
+            // What changed meanwhile is forgotten, and only the store knows it: everybody asks, as for any key that is not fresh.
+            if let Some((remembered, _)) = self.recall(kid.as_str()).filter(|(remembered, as_of)| self.holds(remembered, *as_of, now)) {
+                let answer = self.decide(&remembered, kind, &hashes, tag);
+                if answer.is_ok() || self.is_down(now) || !doubts.allow(tag, now) {
+                    return answer;
                 }
+                turn = Some(doubts);
             }
-        };
+        }
         let epoch = self.memory().epoch;
         let asked = Instant::now();
         let remembered = match self.find(&kid).await {
             Ok(record) => self.remember_at(kid, record, asked, epoch),
             Err(error) => {
                 self.failed(&error);
-                match self.recall(kid.as_str()) {
-                    Some((known @ Remembered::Known(_), as_of)) if as_of.elapsed() < self.stale => known,
-                    _ => return Err(Fault::new(FaultKind::KeyStoreUnavailable).with_retry_after(RETRY).with_source(error)),
-                }
+                return match self.recall(kid.as_str()) {
+                    Some((known @ Remembered::Known(_), as_of)) if as_of.elapsed() < self.stale => self.decide(&known, kind, &hashes, tag),
+                    _ => Err(Fault::new(FaultKind::KeyStoreUnavailable).with_retry_after(RETRY).with_source(error)),
+                };
             }
         };
         let answer = self.decide(&remembered, kind, &hashes, tag);
-        if let Some(turn) = &mut turn {
-            // From when it answered, or did not: those who waited for it do not wait for another.
-            turn.note(tag, Instant::now());
-        }
-        match (&remembered, &turn) {
-            (Remembered::Known(known), Some(turn)) => known.inherit(turn),
-            (Remembered::Known(known), None) if answer.is_err() => known.confirmed(tag),
-            _ => {}
+        if answer.is_err() {
+            // Not before: a secret that nobody has refused is not held to be wrong.
+            match (&mut turn, &remembered) {
+                (Some(doubts), _) => doubts.note(tag, Instant::now()),
+                (None, Remembered::Known(known)) => known.refused(tag),
+                (None, Remembered::Unknown) => {}
+            }
         }
         answer
     }
@@ -279,9 +276,13 @@ impl CachedKeys {
     /// Whether what is remembered may be answered with.
     fn holds(&self, remembered: &Remembered, as_of: Instant, now: Instant) -> bool {
         let age = now.saturating_duration_since(as_of);
-        let down = || self.memory().failed.is_some_and(|failed| now.saturating_duration_since(failed) < RETRY);
         // While the store is known not to answer, callers of known keys do not wait to hear it again.
-        age < self.fresh || (matches!(remembered, Remembered::Known(_)) && age < self.stale && down())
+        age < self.fresh || (matches!(remembered, Remembered::Known(_)) && age < self.stale && self.is_down(now))
+    }
+
+    /// Whether the store failed to answer a moment ago.
+    fn is_down(&self, now: Instant) -> bool {
+        self.memory().failed.is_some_and(|failed| now.saturating_duration_since(failed) < RETRY)
     }
 
     fn decide(&self, remembered: &Remembered, kind: KeyKind, hashes: &Hashes, tag: Option<Tag>) -> Result<Principal, Fault> {
@@ -311,9 +312,10 @@ impl CachedKeys {
     }
 
     fn remember_at(&self, kid: KeyId, record: Option<KeyRecord>, asked: Instant, epoch: u64) -> Remembered {
-        let remembered = record.map_or(Remembered::Unknown, |record| Remembered::Known(Arc::new(Known::new(record))));
         let mut memory = self.memory_mut();
         memory.failed = None;
+        let before = memory.known.get(&kid).map(|((known, _), _)| &**known);
+        let remembered = record.map_or(Remembered::Unknown, |record| Remembered::Known(Arc::new(Known::new(record, before))));
         if memory.epoch == epoch {
             match &remembered {
                 Remembered::Known(known) => {

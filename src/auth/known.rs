@@ -1,7 +1,7 @@
 //! A key that is there, as it is remembered.
 
 use std::{
-    sync::{OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
@@ -27,15 +27,17 @@ pub(super) struct Known {
     pub(super) principal: Principal,
     /// Whether a use of it waits to be noted.
     pub(super) noted: AtomicBool,
-    /// What the store was asked because it would refuse a caller; held while that goes on.
-    doubts: Mutex<Doubts>,
+    /// What the store was asked because memory would refuse a caller; held while that goes on. One line for the key, however
+    /// often it is read again.
+    doubts: Arc<Mutex<Doubts>>,
 }
 
-/// Secrets that memory refuses and the store was asked about. A secret just made is in doubt once and then opens its key; wrong
-/// ones, however many and however often they come, reach the store a few times an interval.
-#[derive(Clone, Default)]
+/// Secrets that memory refuses and the store has refused as well. A secret just made is in doubt once and then opens its key;
+/// wrong ones, however many and however often they come, reach the store a few times an interval.
+#[derive(Default)]
 pub(super) struct Doubts {
     tags: SmallVec<[Option<Tag>; DOUBTS]>,
+    /// When the store last refused one.
     last: Option<Instant>,
 }
 
@@ -45,34 +47,34 @@ const DOUBT: Duration = Duration::from_millis(250);
 const DOUBTS: usize = 4;
 
 impl Doubts {
-    /// Whether the store may be asked about the secret tagged `tag`.
-    fn allow(&self, tag: Option<Tag>, now: Instant) -> bool {
-        let asked = || {
-            let mut tags = self.tags.iter();
-            tags.any(|asked| match (asked, &tag) {
-                (Some(asked), Some(tag)) => asked.ct_eq(tag).into(),
-                (asked, tag) => asked.is_none() && tag.is_none(),
-            })
-        };
-        self.last.is_none_or(|last| now.saturating_duration_since(last) >= DOUBT) || (self.tags.len() < DOUBTS && !asked())
-    }
-
-    /// Notes that it is asked, or has answered.
-    pub(super) fn note(&mut self, tag: Option<Tag>, now: Instant) {
+    /// Whether the store may be asked about the secret tagged `tag`. Here alone an interval ends: however slowly the store
+    /// answers, those who wait meanwhile are counted in one.
+    pub(super) fn allow(&mut self, tag: Option<Tag>, now: Instant) -> bool {
         if self.last.is_none_or(|last| now.saturating_duration_since(last) >= DOUBT) {
             self.tags.clear();
         }
-        if self.allow(tag, now) {
-            self.tags.push(tag);
-        }
+        let refused = || {
+            self.tags.iter().any(|refused| match (refused, &tag) {
+                (Some(refused), Some(tag)) => refused.ct_eq(tag).into(),
+                (refused, tag) => refused.is_none() && tag.is_none(),
+            })
+        };
+        self.tags.len() < DOUBTS && !refused()
+    }
+
+    /// Notes that the store was asked about a secret it was allowed to be asked about, and refuses it.
+    pub(super) fn note(&mut self, tag: Option<Tag>, now: Instant) {
+        self.tags.push(tag);
         self.last = Some(now);
     }
 }
 
 impl Known {
-    pub(super) fn new(record: KeyRecord) -> Self {
+    /// A key just read; `before` is how it was remembered.
+    pub(super) fn new(record: KeyRecord, before: Option<&Self>) -> Self {
+        let doubts = before.map(|before| before.doubts.clone()).unwrap_or_default();
         let tags = record.hashes.iter().map(|_| OnceLock::new()).collect();
-        Self { principal: record.principal(), record, tags, noted: AtomicBool::new(false), doubts: Mutex::default() }
+        Self { principal: record.principal(), record, tags, noted: AtomicBool::new(false), doubts }
     }
 
     pub(super) fn kid(&self) -> &KeyId {
@@ -104,31 +106,21 @@ impl Known {
 
     /// Whether the store may be asked about a secret that memory refuses, or is being asked.
     pub(super) fn may_be_doubted(&self, tag: Option<Tag>, now: Instant) -> bool {
-        self.doubts.try_lock().map_or(true, |doubts| doubts.allow(tag, now))
+        self.doubts.try_lock().map_or(true, |mut doubts| doubts.allow(tag, now))
     }
 
-    /// The turn to ask the store, kept while it is asked; `None` if that was done.
-    pub(super) async fn doubt(&self, tag: Option<Tag>) -> Option<MutexGuard<'_, Doubts>> {
-        let mut doubts = self.doubts.lock().await;
+    /// The turn to ask the store, kept while it is asked.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, Doubts> {
+        self.doubts.lock().await
+    }
+
+    /// Notes that the store refuses a secret that it was asked about out of turn.
+    pub(super) fn refused(&self, tag: Option<Tag>) {
         let now = Instant::now();
-        doubts.allow(tag, now).then(|| {
+        if let Ok(mut doubts) = self.doubts.try_lock()
+            && doubts.allow(tag, now)
+        {
             doubts.note(tag, now);
-            doubts
-        })
-    }
-
-    /// Goes on from what was asked about the key as it was before.
-    pub(super) fn inherit(&self, doubts: &Doubts) {
-        // Whoever holds them is asking again.
-        if let Ok(mut own) = self.doubts.try_lock() {
-            own.clone_from(doubts);
-        }
-    }
-
-    /// Notes that the store itself refuses a secret.
-    pub(super) fn confirmed(&self, tag: Option<Tag>) {
-        if let Ok(mut doubts) = self.doubts.try_lock() {
-            doubts.note(tag, Instant::now());
         }
     }
 
