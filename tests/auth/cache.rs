@@ -223,6 +223,29 @@ async fn a_secret_just_made_opens_though_a_refresh_comes_between() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_just_made_opens_though_another_key_changes_meanwhile() {
+    let (store, fixed) = (store().await, MemoryKeys::new());
+    let keys = CachedKeys::new(fixed.clone(), pepper()).also(store.clone());
+    pass(&keys, Duration::from_secs(1)).await;
+    assert_eq!(opens(&keys, KEY).await, Ok(()));
+    let (new, _) = store.admin().rotate(&kid(KEY), Duration::ZERO, "test").await.unwrap();
+    store.holds(true);
+    let asked = store.finds();
+    let callers: Vec<_> = (0..20).map(|_| calls(&keys, new.expose())).collect();
+    until_asked(&store, asked + 1).await;
+
+    // What the first of them is told is not remembered, and this key's own change is not seen: the old one stays in memory.
+    KeyAdmin::new(fixed, pepper()).insert(NewKey::named("fixed"), MANAGEMENT, "test").await.unwrap();
+    store.breaks(true);
+    keys.refresh().await.unwrap_err();
+    store.breaks(false);
+    store.holds(false);
+    store.state.release.notify_one();
+    assert_eq!(told(callers.into_iter()).await, [Ok(()); 20]);
+    assert_eq!(store.finds(), asked + 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_secret_just_made_opens_though_who_asked_first_has_left() {
     let store = store().await;
     let keys = store.cached();
