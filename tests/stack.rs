@@ -148,7 +148,6 @@ async fn f042_a_stream_that_breaks_off_never_ends_normally() {
     }
 }
 
-/// As a whole error does, one inside a stream says who failed and how, those who failed before it included.
 #[tokio::test]
 async fn a_whole_answer_has_no_rate_in_meta_nor_in_its_record() {
     let stack = Stack::start().await;
@@ -178,6 +177,7 @@ async fn an_error_has_the_headers_of_an_answer() {
     }
 }
 
+/// As a whole error does, one inside a stream says who failed and how, those who failed before it included.
 #[tokio::test]
 async fn f041_an_error_behind_content_lists_the_attempts() {
     let stack = Stack::start().await;
