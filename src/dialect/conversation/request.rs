@@ -299,9 +299,13 @@ impl ReasoningConfig {
     /// Every place of the request that says something of it, the switch first.
     pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
         let ReasoningPlaces { enabled, effort, budget_tokens } = self.at;
-        // A budget stands inside the switch, if there is one.
-        let alone = if enabled.is_empty() && effort.is_empty() { budget_tokens } else { "" };
-        [enabled, if effort == enabled { "" } else { effort }, alone].into_iter().filter(|member| !member.is_empty()).map(Place::member)
+        // A member is told with the one it stands in, as Messages' budget stands in its switch; chat's stands beside.
+        let inside = move |member: &str, outer: &str| {
+            !outer.is_empty() && member.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let effort = if inside(effort, enabled) { "" } else { effort };
+        let budget_tokens = if inside(budget_tokens, enabled) || inside(budget_tokens, effort) { "" } else { budget_tokens };
+        [enabled, effort, budget_tokens].into_iter().filter(|member| !member.is_empty()).map(Place::member)
     }
 }
 
