@@ -101,7 +101,7 @@ impl Writer<'_, '_, '_> {
             BlockKind::Unknown { dialect, raw, .. } if *dialect == NAME => {
                 content.item().extend_from_slice(raw.get().as_bytes());
             }
-            BlockKind::Unknown { .. } => self.refuse(&losses::FOREIGN_BLOCK, place),
+            BlockKind::Unknown { kind, .. } => self.refuse_foreign(&losses::FOREIGN_BLOCK, kind, place),
         }
     }
 

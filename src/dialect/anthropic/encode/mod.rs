@@ -205,6 +205,12 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
         self.wrong(place, format!("cannot be carried: {}", loss.why));
     }
 
+    /// As [`refuse`](Self::refuse), of something whose `type` only the caller's dialect knows.
+    fn refuse_foreign(&mut self, loss: &'static Loss, kind: &str, place: Place) {
+        self.losses.report(loss, place);
+        self.wrong(place, format!("`{kind:.64}` cannot be carried: {}", loss.why));
+    }
+
     /// Notes what no model could make sense of.
     fn wrong(&mut self, place: Place, message: impl Into<String>) {
         self.refused.push(Detail { path: place.to_string(), message: message.into() });

@@ -56,7 +56,7 @@ impl Writer<'_, '_, '_> {
                 object.end();
             }
             ToolKind::Unknown { dialect, raw, .. } if *dialect == NAME => tools.item().extend_from_slice(raw.get().as_bytes()),
-            ToolKind::Unknown { .. } => self.refuse(&losses::FOREIGN_TOOL, tool.place),
+            ToolKind::Unknown { kind, .. } => self.refuse_foreign(&losses::FOREIGN_TOOL, kind, tool.place),
         }
     }
 

@@ -143,6 +143,7 @@ pub(super) fn write_part(list: &mut Array<'_>, block: &Block<'_>, writer: &mut W
             part.end();
         }
         BlockKind::Unknown { dialect, raw, .. } if *dialect == NAME => list.item().extend_from_slice(raw.get().as_bytes()),
+        BlockKind::Unknown { kind, .. } => writer.refuse_foreign(&losses::UNKNOWN_BLOCK, kind, place),
         // The rest has its own place in a message, or none at all.
         _ => writer.refuse(&losses::UNKNOWN_BLOCK, place),
     }

@@ -60,4 +60,10 @@ impl Writer<'_> {
         self.losses.report(loss, place);
         self.refused.push(Detail { path: place.to_string(), message: format!("cannot be carried: {}", loss.why) });
     }
+
+    /// As [`refuse`](Self::refuse), of something whose `type` only the caller's dialect knows.
+    fn refuse_foreign(&mut self, loss: &'static Loss, kind: &str, place: Place) {
+        self.losses.report(loss, place);
+        self.refused.push(Detail { path: place.to_string(), message: format!("`{kind:.64}` cannot be carried: {}", loss.why) });
+    }
 }

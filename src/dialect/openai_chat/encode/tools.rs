@@ -90,7 +90,7 @@ fn write_tool(list: &mut Array<'_>, tool: &Tool<'_>, writer: &mut Writer<'_>) {
             object.end();
         }
         ToolKind::Unknown { dialect, raw, .. } if *dialect == NAME => list.item().extend_from_slice(raw.get().as_bytes()),
-        ToolKind::Unknown { .. } => writer.refuse(&losses::UNKNOWN_TOOL, place),
+        ToolKind::Unknown { kind, .. } => writer.refuse_foreign(&losses::UNKNOWN_TOOL, kind, place),
     }
 }
 
