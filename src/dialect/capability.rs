@@ -29,7 +29,7 @@ pub struct Capabilities {
     pub cache_control: bool,
     /// Whether a chat provider takes several texts in one message as a list of parts, and not as one string alone.
     pub text_parts: bool,
-    /// Whether it takes images.
+    /// Whether it is known to take images: what the list of models says. None is refused for it.
     pub image_input: bool,
 }
 
@@ -80,7 +80,7 @@ pub enum StructuredOutput {
 }
 
 impl Capabilities {
-    /// A model of which nothing is known: it may take everything.
+    /// A model of which nothing is known: it may take everything, though images are not claimed.
     pub const UNKNOWN: Self = Self {
         length: LengthMember::AsSent,
         default_max_output_tokens: 4096,
@@ -94,7 +94,7 @@ impl Capabilities {
         reasoning_replay: false,
         cache_control: false,
         text_parts: true,
-        image_input: true,
+        image_input: false,
     };
 }
 

@@ -21,7 +21,7 @@ pub(super) const MODELS: &[(&str, Capabilities)] = &[
     ("claude-*-4-6*", Capabilities { sampling: Sampling::OneOf, ..NEWEST }),
     ("claude-*", NEWEST),
     // Somebody else's model behind this API.
-    ("*", Capabilities { reasoning: ReasoningStyle::Budget, default_max_output_tokens: 4096, ..THIRD }),
+    ("*", Capabilities { reasoning: ReasoningStyle::Budget, default_max_output_tokens: 4096, image_input: false, ..THIRD }),
 ];
 
 const NEWEST: Capabilities = Capabilities {
@@ -31,6 +31,7 @@ const NEWEST: Capabilities = Capabilities {
     sampling: Sampling::Fixed,
     max_temperature_tenths: 10,
     developer_role: false,
+    image_input: true,
     ..Capabilities::UNKNOWN
 };
 

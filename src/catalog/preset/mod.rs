@@ -151,6 +151,30 @@ mod tests {
     }
 
     #[test]
+    fn images_are_claimed_where_they_are_known() {
+        let sees = |preset: &str, model: &str| Preset::named(preset).unwrap().capabilities(model).image_input;
+        for model in
+            ["gpt-4-turbo", "gpt-4-vision-preview", "gpt-4-1106-vision-preview", "gpt-4o-mini", "gpt-4.1", "gpt-5-nano", "o1", "o3"]
+        {
+            assert!(sees("openai", model), "{model}");
+        }
+        for model in [
+            "gpt-3.5-turbo",
+            "gpt-4-0613",
+            "gpt-4-turbo-preview",
+            "gpt-4o-audio-preview",
+            "o1-mini",
+            "o3-mini",
+            "text-embedding-3-small",
+            "dall-e-3",
+        ] {
+            assert!(!sees("openai", model), "{model}");
+        }
+        assert!(sees("anthropic", "claude-3-haiku-20240307") && !sees("anthropic", "mine"));
+        assert!(!sees("openai-compatible", "llama") && !sees("demo", "demo"));
+    }
+
+    #[test]
     fn generations_of_claude() {
         let anthropic = Preset::named("anthropic").unwrap();
         use {ReasoningStyle as R, Sampling as S, StructuredOutput as O};

@@ -23,25 +23,36 @@ pub(super) const PATTERNS: &[&str] = &[
 pub(super) const MODELS: &[(&str, Capabilities)] = &[
     ("gpt-3*", OLD),
     ("gpt-4", OLD),
-    ("gpt-4-turbo*", Capabilities { image_input: true, ..OLD }),
+    ("gpt-4-turbo-preview", OLD),
+    ("gpt-4-turbo*", OLD_SEEING),
+    ("gpt-4-*vision-preview", OLD_SEEING),
     ("gpt-4-*", OLD),
-    ("gpt-4*", PLAIN),
-    ("gpt-5-chat*", PLAIN),
+    ("gpt-4o*-audio-*", PLAIN),
+    ("gpt-4o*-search-*", PLAIN),
+    ("gpt-4*", Capabilities { image_input: true, ..PLAIN }),
+    ("gpt-5-chat*", Capabilities { image_input: true, ..PLAIN }),
     ("gpt-audio*", PLAIN),
-    ("gpt-image*", PLAIN),
+    ("gpt-image*", Capabilities { image_input: true, ..PLAIN }),
+    ("gpt-5*", SEEING),
     ("gpt-*", REASONING),
-    ("o1*", REASONING),
-    ("o3*", REASONING),
-    ("o4*", REASONING),
-    ("codex-*", REASONING),
-    ("computer-use-*", REASONING),
+    ("o1-mini*", REASONING),
+    ("o1-preview*", REASONING),
+    ("o1*", SEEING),
+    ("o3-mini*", REASONING),
+    ("o3*", SEEING),
+    ("o4*", SEEING),
+    ("codex-*", SEEING),
+    ("computer-use-*", SEEING),
+    ("chatgpt-*", Capabilities { image_input: true, ..PLAIN }),
     ("*", PLAIN),
 ];
 
 const PLAIN: Capabilities = Capabilities { reasoning: ReasoningStyle::None, ..Capabilities::UNKNOWN };
 
-/// Before schemas and images.
-const OLD: Capabilities = Capabilities { structured_output: StructuredOutput::JsonObject, image_input: false, ..PLAIN };
+/// Before schemas.
+const OLD: Capabilities = Capabilities { structured_output: StructuredOutput::JsonObject, ..PLAIN };
+
+const OLD_SEEING: Capabilities = Capabilities { image_input: true, ..OLD };
 
 /// Refuses `max_tokens`, and sampling other than the default.
 const REASONING: Capabilities = Capabilities {
@@ -51,3 +62,5 @@ const REASONING: Capabilities = Capabilities {
     sampling: Sampling::Fixed,
     ..PLAIN
 };
+
+const SEEING: Capabilities = Capabilities { image_input: true, ..REASONING };

@@ -40,8 +40,7 @@ impl Preset {
         issuer: None,
         headers: &[],
         patterns: &[],
-        // It answers a text.
-        models: &[("*", Capabilities { image_input: false, ..Capabilities::UNKNOWN })],
+        models: &[("*", Capabilities::UNKNOWN)],
         built_in: true,
     };
 
