@@ -182,6 +182,18 @@ fn us_04_us_05_usage_is_set_and_a_zero_takes_nothing_back() {
 }
 
 #[test]
+fn f073_odd_counts_take_back_what_the_start_told() {
+    for odd in [r#"{"output_tokens":"many"}"#, r#"{"output_tokens":-1}"#, "[7]"] {
+        let (events, end) = told(&[START, &END_TURN.replace(r#"{"output_tokens":7}"#, odd), STOP]);
+        let last = events.iter().rev().find_map(|event| match event {
+            Event::Usage(usage) => Some(*usage),
+            _ => None,
+        });
+        assert_eq!((end, last.unwrap().believed()), (Ok(End::Complete), None), "{odd}");
+    }
+}
+
+#[test]
 fn as_20_server_tools_are_nobody_elses_calls() {
     let (events, end) = told(&[
         START,

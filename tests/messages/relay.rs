@@ -46,6 +46,17 @@ fn with_notes_only_the_additions_differ() {
 }
 
 #[test]
+fn f073_odd_counts_take_back_what_the_start_told() {
+    for odd in [r#"{"output_tokens":"many"}"#, r#"{"output_tokens":-1}"#, r#"{"output_tokens":[7]}"#, "[7]"] {
+        let end = format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{odd}}}"#);
+        let text = sse(&[START, TEXT, DELTA, CLOSE, &end, STOP]);
+        let (out, seen, end) = piped(&mut *relay(noted()), &text);
+        assert_eq!((end, seen.usage, seen.finished), (Ok(End::Complete), None, true), "{odd}");
+        assert!(!out.contains("cost"), "{out}");
+    }
+}
+
+#[test]
 fn what_is_no_object_gains_nothing() {
     let text = sse(&[r#"{"type":"message_start","message":null}"#, r#"{"type":"message_delta","delta":{},"usage":null}"#]);
     let noted_text = text.replace(r#""usage":null}"#, r#""usage":null,"meta":{"provider_model":""}}"#);

@@ -30,7 +30,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Takes a `usage` object's text, as [`take`](Self::take) does; `None` for something that is no such object.
+    /// Takes a `usage` object's text, as [`take`](Self::take) does; `None` for `null`.
     pub fn tell<'a>(&mut self, usage: &'a str) -> Option<(Usage, Option<Str<'a>>)> {
         Walk::whole(usage, |walk| Spent::walk(walk, usage)).map(|spent| self.take(spent))
     }
@@ -100,55 +100,65 @@ pub fn write(usage: &Usage, out: &mut Object<'_>) {
 pub struct Spent<'a> {
     now: Counts,
     service_tier: Option<Str<'a>>,
-    /// Whether something in it is not what the API has there.
+    /// Whether it, or a part of it, is no object.
     odd: bool,
 }
 
 impl<'a> Wire<'a> for Spent<'a> {
     fn walk(walk: &mut Walk<'a>, text: &'a str) -> Option<Self> {
+        if walk.peek() == Some(b'n') {
+            return None;
+        }
         let mut spent = Self { odd: walk.peek() != Some(b'{'), ..Self::default() };
         walk.object(|walk, name| {
             by_name!(name, {
-                "input_tokens" => spent.now.input = spent.count(walk, text),
-                "cache_creation_input_tokens" => spent.now.cache_creation = spent.count(walk, text),
-                "cache_read_input_tokens" => spent.now.cache_read = spent.count(walk, text),
-                "output_tokens" => spent.now.output = spent.count(walk, text),
+                "input_tokens" => spent.now.input = Self::count(walk, text),
+                "cache_creation_input_tokens" => spent.now.cache_creation = Self::count(walk, text),
+                "cache_read_input_tokens" => spent.now.cache_read = Self::count(walk, text),
+                "output_tokens" => spent.now.output = Self::count(walk, text),
                 "cache_creation" => {
                     (spent.now.ephemeral_5m, spent.now.ephemeral_1h) = (0, 0);
                     spent.parts(walk, |spent, walk, name| by_name!(name, {
-                        "ephemeral_5m_input_tokens" => spent.now.ephemeral_5m = spent.count(walk, text),
-                        "ephemeral_1h_input_tokens" => spent.now.ephemeral_1h = spent.count(walk, text),
+                        "ephemeral_5m_input_tokens" => spent.now.ephemeral_5m = Self::count(walk, text),
+                        "ephemeral_1h_input_tokens" => spent.now.ephemeral_1h = Self::count(walk, text),
                         _ => {},
                     }));
                 },
                 "output_tokens_details" => {
                     spent.now.thinking = 0;
                     spent.parts(walk, |spent, walk, name| by_name!(name, {
-                        "thinking_tokens" => spent.now.thinking = spent.count(walk, text),
+                        "thinking_tokens" => spent.now.thinking = Self::count(walk, text),
                         _ => {},
                     }));
                 },
                 "server_tool_use" => {
                     spent.now.searches = 0;
                     spent.parts(walk, |spent, walk, name| by_name!(name, {
-                        "web_search_requests" => spent.now.searches = spent.count(walk, text),
+                        "web_search_requests" => spent.now.searches = Self::count(walk, text),
                         _ => {},
                     }));
                 },
-                "service_tier" => spent.odd |= !wire::member(&mut spent.service_tier, walk, text),
+                "service_tier" => _ = wire::member(&mut spent.service_tier, walk, text),
                 _ => {},
             });
         });
-        (!spent.odd).then_some(spent)
+        if spent.odd {
+            // What was told before must not stand as if this had not come.
+            spent.now.input = NO_COUNT;
+        }
+        Some(spent)
     }
 }
 
 impl<'a> Spent<'a> {
-    /// Reads a count. `null` is nothing; a number that is negative, a fraction or absurd is no count.
-    fn count(&mut self, walk: &mut Walk<'a>, text: &'a str) -> u64 {
-        let number = Option::<Number<'a>>::walk(walk, text);
-        self.odd |= number.is_none();
-        number.flatten().map_or(0, |number| number.count().unwrap_or(u64::MAX))
+    /// Reads a count. `null` is nothing; what is no number is no count, and neither is one that is negative, a fraction or
+    /// absurd.
+    fn count(walk: &mut Walk<'a>, text: &'a str) -> u64 {
+        match Option::<Number<'a>>::walk(walk, text) {
+            Some(None) => 0,
+            Some(Some(number)) => number.count().unwrap_or(NO_COUNT),
+            None => NO_COUNT,
+        }
     }
 
     /// Reads an object of counts.
@@ -157,6 +167,9 @@ impl<'a> Spent<'a> {
         walk.object(|walk, name| each(self, walk, name));
     }
 }
+
+/// Stands for what is no count: makes the usage [absurd](Usage::ABSURD).
+const NO_COUNT: u64 = u64::MAX;
 
 impl<'de: 'a, 'a> Deserialize<'de> for Spent<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -230,10 +243,20 @@ mod tests {
         assert_eq!((usage.input, usage.cache_read, usage.output), (3, 0, 20));
         let last = told(&[r#"{"input_tokens":7,"output_tokens":-1}"#, r#"{"output_tokens":5}"#]);
         assert_eq!((last.input, last.output), (7, 5), "what is told later counts");
-        assert!(Counts::default().tell("[]").is_none());
-        for odd in [r#"{"input_tokens":"many"}"#, r#"{"cache_creation":[]}"#, r#"{"server_tool_use":7}"#, r#"{"service_tier":7}"#] {
-            assert!(Counts::default().tell(odd).is_none(), "{odd}");
+        assert!(Counts::default().tell("null").is_none());
+        let odd = [
+            "[]",
+            r#""many""#,
+            r#"{"input_tokens":"many"}"#,
+            r#"{"output_tokens":{}}"#,
+            r#"{"cache_creation":[],"input_tokens":7}"#,
+            r#"{"server_tool_use":7}"#,
+        ];
+        for odd in odd {
+            assert_eq!(told(&[r#"{"input_tokens":7,"output_tokens":1}"#, odd]).believed(), None, "{odd}");
         }
+        let untold = told(&[r#"{"input_tokens":7,"output_tokens":1}"#, r#"{"output_tokens":5,"service_tier":7}"#]);
+        assert_eq!((untold.input, untold.output), (7, 5), "a tier is no count");
     }
 
     #[test]

@@ -69,11 +69,10 @@ impl Watch {
                 if let Some(delta) = members.find(body, "delta") {
                     stop_reason(body, &Members::of(body, &delta.value), seen);
                 }
-                let usage = object(body, members, "usage");
-                if let Some(usage) = usage {
+                if let Some(usage) = members.find(body, "usage") {
                     self.usage(usage.text(body), seen);
                 }
-                return Observed::Delta(usage.cloned());
+                return Observed::Delta(object(body, members, "usage").cloned());
             }
             "message_stop" => {
                 seen.ended = true;
