@@ -38,7 +38,7 @@ pub fn patch_request(body: &[u8], members: &Members, target: &Target<'_>, edits:
 
 /// A pipe for `operation`. `dialect` tells errors inside a stream.
 pub fn relay(operation: Operation, dialect: &'static dyn Dialect, stamp: Stamp, options: AnswerOptions) -> Box<dyn Pipe> {
-    Box::new(Relay { operation, dialect, stamp, options, losses: Losses::default() })
+    Box::new(Relay { operation, dialect, stamp, options, used: Usage::default(), losses: Losses::default() })
 }
 
 wire! {
@@ -81,12 +81,14 @@ struct Relay {
     dialect: &'static dyn Dialect,
     stamp: Stamp,
     options: AnswerOptions,
+    /// What was used so far. Something in it that was no count stays so.
+    used: Usage,
     losses: Losses,
 }
 
 impl Relay {
     /// Reads what the object `members` of `text` tells.
-    fn read(&self, text: &[u8], members: &Members, seen: &mut Seen) {
+    fn read(&mut self, text: &[u8], members: &Members, seen: &mut Seen) {
         let string = |name: &str| {
             let value = members.find(text, name)?.text(text);
             wire::read::<wire::Str<'_>>(value).ok().map(|text| text.0.into_owned())
@@ -100,21 +102,22 @@ impl Relay {
             (Operation::Images, None) => 1,
             _ => 0,
         };
-        // What is no count makes the whole usage none.
+        seen.images = seen.images.saturating_add(images);
+        // What is no count makes the whole usage none: sums that leave it out would look like sane ones.
         let count = |number: Option<Number<'_>>| number.map_or(0, |number| number.count().unwrap_or(u64::MAX));
         // Images and requests are counted here; of tokens nothing is known but what the provider tells.
         if told.is_some() || matches!(self.operation, Operation::Images | Operation::Moderations) {
             let told = told.unwrap_or_default();
             // Each image of a stream tells its own.
-            let before = seen.usage.unwrap_or_default();
-            let usage = Usage {
+            let before = self.used;
+            self.used = Usage {
                 input: before.input.saturating_add(count(told.prompt_tokens.or(told.input_tokens))),
                 output: before.output.saturating_add(count(told.output_tokens)),
-                images: before.images.saturating_add(images),
+                images: seen.images,
                 requests: u64::from(self.operation == Operation::Moderations),
                 ..before
             };
-            seen.usage = usage.believed();
+            seen.usage = self.used.believed();
         }
         seen.content = true;
         seen.finished = true;
@@ -289,6 +292,23 @@ mod tests {
         assert_eq!(event(r#"{"type":"image_generation.completed"}"#), (true, Some(one)));
         let two = Usage { input: 3, output: 5, images: 2, ..Usage::default() };
         assert_eq!(event(r#"{"type":"image_generation.completed","usage":{"input_tokens":3,"output_tokens":5}}"#), (true, Some(two)));
+    }
+
+    #[test]
+    fn f073_of_a_stream_with_an_odd_count_the_images_are_known() {
+        let usage =
+            |tokens: &str| format!(r#"{{"type":"image_generation.completed","usage":{{"input_tokens":3,"output_tokens":{tokens}}}}}"#);
+        for odd in ["-1", "2.5", "1e18"] {
+            let (mut pipe, mut seen) = (pipe(Operation::Images), Seen::default());
+            for (tokens, reported) in [("5", true), (odd, false), ("5", false)] {
+                let data = usage(tokens);
+                let raw = format!("data: {data}\n\n");
+                let frame = Frame { event: "", data: Some(data.as_str().into()), raw: raw.as_bytes() };
+                pipe.frame(&frame, &mut BytesMut::new(), &mut seen).unwrap();
+                assert_eq!(seen.usage.is_some(), reported, "{odd}, {tokens}");
+            }
+            assert_eq!(seen.images, 3, "{odd}");
+        }
     }
 
     #[test]

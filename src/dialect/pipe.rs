@@ -65,6 +65,8 @@ pub struct Seen {
     pub error: Option<UpstreamError>,
     /// Bytes of text, reasoning and arguments that came: what an estimate goes by.
     pub output_bytes: u64,
+    /// Images that came: what an estimate goes by.
+    pub images: u64,
     /// Choices that began and have not ended.
     open: SmallVec<[u32; 2]>,
 }

@@ -44,7 +44,7 @@ pub(super) fn usage(call: &CallFacts, prompt_tokens: u64, seen: &Seen) -> Usage 
     match call.operation {
         Operation::Chat => Usage { input: prompt_tokens, output: output_tokens(seen), ..none },
         Operation::Embeddings => Usage { input: prompt_tokens, ..none },
-        Operation::Images => Usage { images: 1, ..none },
+        Operation::Images => Usage { images: seen.images.max(1), ..none },
         Operation::Moderations => Usage { requests: 1, ..none },
     }
 }
