@@ -40,7 +40,7 @@ pub(super) fn quietly<T>(act: impl FnOnce() -> T) -> (T, Wakes) {
 
     impl Silence {
         fn end() -> Option<Arc<Task>> {
-            match HELD.replace(Held::Off) {
+            match set(Held::Off) {
                 Held::On(task) => task,
                 Held::Off => None,
             }
@@ -55,12 +55,17 @@ pub(super) fn quietly<T>(act: impl FnOnce() -> T) -> (T, Wakes) {
         }
     }
 
-    HELD.set(Held::On(None));
+    set(Held::On(None));
     let silence = Silence;
     let acted = act();
     let held = Silence::end();
     drop(silence);
     (acted, Wakes(held))
+}
+
+/// Sets what becomes of wakes from here on; gives what became of them so far. On a thread that ends they come through.
+fn set(held: Held) -> Held {
+    HELD.try_with(|cell| cell.replace(held)).unwrap_or(Held::Off)
 }
 
 /// A task as its connection sees it: it is woken as ever, but that one may act [quietly].
@@ -90,7 +95,7 @@ impl Wake for Task {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let held = HELD.with_borrow_mut(|held| match held {
+        let held = HELD.try_with(|held| match &mut *held.borrow_mut() {
             // Another connection's wake is not this act's.
             Held::On(task) if task.as_ref().is_none_or(|task| Arc::ptr_eq(task, self)) => {
                 *task = Some(self.clone());
@@ -98,7 +103,7 @@ impl Wake for Task {
             }
             _ => false,
         });
-        if !held {
+        if !held.unwrap_or(false) {
             self.0.wake_by_ref();
         }
     }
