@@ -74,10 +74,8 @@ fn sensible(scopes: &Scopes, catalog: &Catalog) -> Result<(), Failure> {
             let id = wildcard.id.as_str().trim_end_matches('*');
             scope.strip_suffix('*').map_or_else(|| scope.starts_with(id), |prefix| begins(id, prefix))
         });
-        let concrete = catalog.models().any(|model| match scope.strip_suffix('*') {
-            Some(prefix) => model.id.as_str().starts_with(prefix),
-            None => model.id.as_str() == scope,
-        });
+        let alone = Scopes { models: vec![scope.clone()], ..Scopes::default() };
+        let concrete = catalog.models().any(|model| alone.allows_model(&model.id));
         if !wild && !concrete {
             return Err(refuse("model", scope, ": the command `models` lists them by id"));
         }

@@ -147,11 +147,7 @@ where
         if self.shared.draining.load(Ordering::SeqCst) && !matches!(endpoint, Endpoint::Read(_)) {
             return GatewayFuture::ready(Self::refuse(&mut parts, &FaultKind::Overloaded.into()));
         }
-        let dialect = match endpoint {
-            Endpoint::Call { dialect, .. } => dialect,
-            _ => Endpoint::dialect_of(parts.uri.path(), &parts.headers),
-        };
-        let told = (dialect, GenerationId::of(&mut parts.extensions));
+        let told = (Endpoint::dialect(Some(endpoint), &parts), GenerationId::of(&mut parts.extensions));
         let answer: Answer = match (endpoint, endpoint.access()) {
             (Endpoint::Read(read), Access::Open) => {
                 let api = self.shared.api.clone();

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     dialect::Dialect,
     fault::{Fault, FaultKind},
-    stage::{Call, Endpoint, GenerationId, Missing, account, fault_response, name_call},
+    stage::{Call, Endpoint, GenerationId, Missing, annotate_fault, fault_response, name_call},
 };
 
 /// Reads requests into [`Call`]s, and answers errors in the caller's dialect.
@@ -66,10 +66,7 @@ where
         let (mut parts, body) = request.into_parts();
         let id = GenerationId::of(&mut parts.extensions);
         let endpoint = Endpoint::of(&parts);
-        let dialect = match endpoint {
-            Ok(Endpoint::Call { dialect, .. }) => dialect,
-            _ => Endpoint::dialect_of(parts.uri.path(), &parts.headers),
-        };
+        let dialect = Endpoint::dialect(endpoint.ok(), &parts);
         ResponseFuture(Box::pin(async move {
             let answer = match normalize(endpoint, &parts, body, &config, &id, started).await {
                 // Not by `oneshot`, which moves what it is given once more.
@@ -88,7 +85,7 @@ where
                 }
                 Err(fault) => {
                     let mut response = fault_response(dialect, &fault, &id).map(NormalizedBody::own);
-                    account(&fault, started.elapsed(), response.headers_mut());
+                    annotate_fault(&fault, started.elapsed(), response.headers_mut());
                     response
                 }
             }

@@ -78,7 +78,7 @@ pub fn fault_response(dialect: &dyn Dialect, fault: &Fault, id: &GenerationId) -
 
 /// Puts what the gateway says of every call into the headers of one that failed with `fault` after `time`: how many attempts
 /// were made, at whom the last, and how long it all took.
-pub(crate) fn account(fault: &Fault, time: Duration, headers: &mut HeaderMap) {
+pub(crate) fn annotate_fault(fault: &Fault, time: Duration, headers: &mut HeaderMap) {
     headers.insert(X_GATEWAY_ATTEMPTS, fault.tried().map_or(0, |tried| tried.attempts).into());
     let tried = fault.tried().into_iter().flat_map(|tried| [(X_GATEWAY_PROVIDER, &tried.provider), (X_GATEWAY_MODEL, &tried.model)]);
     for (name, text) in tried {

@@ -176,6 +176,14 @@ impl Endpoint {
         }
     }
 
+    /// In whose words errors are told to the caller whose head is `parts`, and who asks for `endpoint`, if that is listed.
+    pub(crate) fn dialect(endpoint: Option<Self>, parts: &Parts) -> &'static dyn Dialect {
+        match endpoint {
+            Some(Self::Call { dialect, .. }) => dialect,
+            _ => Self::dialect_of(parts.uri.path(), &parts.headers),
+        }
+    }
+
     /// In whose words errors are told to a caller of `path`: the path's dialect, else by the headers its client sends.
     pub fn dialect_of(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
         match Self::listed(path) {

@@ -41,7 +41,7 @@ pub use self::{
     watchdog::{Watchdog, Watched},
 };
 pub(crate) use self::{
-    answer::{SERVER_TIMING, X_GATEWAY_ATTEMPTS, X_GATEWAY_MODEL, X_GATEWAY_PROVIDER, account, write_millis},
+    answer::{SERVER_TIMING, X_GATEWAY_ATTEMPTS, X_GATEWAY_MODEL, X_GATEWAY_PROVIDER, annotate_fault, write_millis},
     at_once::{AtOnce, at_once},
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
