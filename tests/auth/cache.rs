@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use portcullis::auth::{CachedKeys, KeyAdmin, MemoryKeys, NewKey, Pepper, Peppers};
+use portcullis::auth::{CachedKeys, KeyAdmin, KeyText, MemoryKeys, NewKey, Pepper, Peppers};
 use tokio::time::advance;
 
 use crate::support::{Calendar, KEY, MANAGEMENT, OTHER, Store, create, kid, opens, pepper, store};
@@ -201,13 +201,18 @@ async fn wrong_secrets_reach_a_slow_store_no_more_than_a_quick_one() {
     slow.abort();
 }
 
+/// The new secret of a key that `keys` remember with its old one.
+async fn rotated(store: &Store, keys: &CachedKeys) -> KeyText {
+    pass(keys, Duration::from_secs(1)).await;
+    assert_eq!(opens(keys, KEY).await, Ok(()));
+    store.admin().rotate(&kid(KEY), Duration::ZERO, "test").await.unwrap().0
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_secret_just_made_opens_though_a_refresh_comes_between() {
     let store = store().await;
     let keys = store.cached();
-    pass(&keys, Duration::from_secs(1)).await;
-    assert_eq!(opens(&keys, KEY).await, Ok(()));
-    let (new, _) = store.admin().rotate(&kid(KEY), Duration::ZERO, "test").await.unwrap();
+    let new = rotated(&store, &keys).await;
 
     // What the first of them is told by the store is not remembered: the key is seen to change meanwhile.
     store.holds(true);
@@ -226,9 +231,7 @@ async fn a_secret_just_made_opens_though_a_refresh_comes_between() {
 async fn a_secret_just_made_opens_though_another_key_changes_meanwhile() {
     let (store, fixed) = (store().await, MemoryKeys::new());
     let keys = CachedKeys::new(fixed.clone(), pepper()).also(store.clone());
-    pass(&keys, Duration::from_secs(1)).await;
-    assert_eq!(opens(&keys, KEY).await, Ok(()));
-    let (new, _) = store.admin().rotate(&kid(KEY), Duration::ZERO, "test").await.unwrap();
+    let new = rotated(&store, &keys).await;
     store.holds(true);
     let asked = store.finds();
     let callers: Vec<_> = (0..20).map(|_| calls(&keys, new.expose())).collect();
@@ -249,9 +252,7 @@ async fn a_secret_just_made_opens_though_another_key_changes_meanwhile() {
 async fn a_secret_just_made_opens_though_who_asked_first_has_left() {
     let store = store().await;
     let keys = store.cached();
-    pass(&keys, Duration::from_secs(1)).await;
-    assert_eq!(opens(&keys, KEY).await, Ok(()));
-    let (new, _) = store.admin().rotate(&kid(KEY), Duration::ZERO, "test").await.unwrap();
+    let new = rotated(&store, &keys).await;
     store.holds(true);
     let asked = store.finds();
     let first = calls(&keys, new.expose());
