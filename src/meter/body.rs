@@ -23,9 +23,14 @@ pub struct MeteredBody<B> {
 struct Watched<B> {
     inner: Pin<Box<B>>,
     recorder: Recorder,
+    /// The end, while its record has yet to be written.
+    held: Option<Next>,
     /// Whether the caller has left.
     left: bool,
 }
+
+/// What polling a body gives.
+type Next = Option<Result<Frame<Bytes>, Fault>>;
 
 /// Reads a body on, in a task of its own. A function, so that only the one who makes it must know that `B` can be sent.
 type Spawn<B> = fn(Watched<B>, Drain);
@@ -35,13 +40,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn new(body: B, mut recorder: Recorder, drain: Option<Drain>) -> Self {
-        // A whole answer was read below: its end is known before its first byte is handed out. An empty body is never
-        // polled.
-        if recorder.outcome().is_some() || body.is_end_stream() {
-            recorder.finish(Cause::Told);
-        }
-        let watched = Some(Watched { inner: Box::pin(body), recorder, left: false });
+    pub(super) fn new(body: B, recorder: Recorder, drain: Option<Drain>) -> Self {
+        let watched = Some(Watched { inner: Box::pin(body), recorder, held: None, left: false });
         Self { watched, drain: drain.map(|drain| (drain, spawn::<B> as Spawn<B>)) }
     }
 }
@@ -51,7 +51,20 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        let next = match self.held.take() {
+            Some(held) => held,
+            None => ready!(self.poll_inner(cx)),
+        };
+        if self.recorder.poll_written(cx).is_pending() {
+            self.held = Some(next);
+            return Poll::Pending;
+        }
+        Poll::Ready(next)
+    }
+
+    /// The next frame; if it is the last, the record is the ledger's.
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         let inner = self.inner.as_mut();
         let next = match catch_unwind(AssertUnwindSafe(|| inner.poll_frame(cx))) {
             Ok(poll) => ready!(poll).map(|frame| frame.map_err(|error| Fault::from(error.into()))),
@@ -82,7 +95,7 @@ where
     type Data = Bytes;
     type Error = Fault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next> {
         let Some(watched) = &mut self.watched else { return Poll::Ready(None) };
         let next = ready!(watched.poll_frame(cx));
         // After an error a body is not asked again: one that panicked must not be.
@@ -93,12 +106,28 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.watched.as_ref().is_none_or(|watched| watched.inner.is_end_stream())
+        self.watched.as_ref().is_none_or(|watched| watched.held.is_none() && watched.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.watched.as_ref().map_or_else(|| SizeHint::with_exact(0), |watched| watched.inner.size_hint())
+        let Some(watched) = &self.watched else { return SizeHint::with_exact(0) };
+        let hint = watched.inner.size_hint();
+        // What is held was counted out of it.
+        match &watched.held {
+            Some(Some(Ok(frame))) => plus(&hint, frame.data_ref().map_or(0, |data| data.len() as u64)),
+            _ => hint,
+        }
     }
+}
+
+/// The size of a body, and of `length` bytes more.
+fn plus(hint: &SizeHint, length: u64) -> SizeHint {
+    let mut sum = SizeHint::new();
+    sum.set_lower(hint.lower().saturating_add(length));
+    if let Some(upper) = hint.upper() {
+        sum.set_upper(upper.saturating_add(length));
+    }
+    sum
 }
 
 impl<B> Drop for MeteredBody<B> {

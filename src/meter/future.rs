@@ -16,27 +16,35 @@ use crate::fault::{Fault, FaultKind};
 
 pin_project! {
     /// Waits for the answer's head, then wraps its body.
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, B> {
         #[pin]
-        inner: Option<F>,
-        // Why there is no inner future: it panicked while it was made.
-        failed: Option<Fault>,
+        state: State<F, B>,
         recorder: Option<Recorder>,
         drain: Option<Drain>,
     }
 }
 
-impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: Result<F, Fault>, recorder: Recorder, drain: Option<Drain>) -> Self {
-        let (inner, failed) = match inner {
-            Ok(inner) => (Some(inner), None),
-            Err(fault) => (None, Some(fault)),
-        };
-        Self { inner, failed, recorder: Some(recorder), drain }
+pin_project! {
+    #[project = StateProj]
+    enum State<F, B> {
+        Waiting { #[pin] inner: F },
+        // The answer, once its record is written if all of it is there.
+        Answered { answer: Option<Result<Response<B>, Fault>> },
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, B> ResponseFuture<F, B> {
+    pub(super) fn new(inner: Result<F, Fault>, recorder: Recorder, drain: Option<Drain>) -> Self {
+        let state = match inner {
+            Ok(inner) => State::Waiting { inner },
+            // It panicked while it was made.
+            Err(fault) => State::Answered { answer: Some(Err(fault)) },
+        };
+        Self { state, recorder: Some(recorder), drain }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<BoxError>,
@@ -47,28 +55,33 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let answer = match this.inner.as_mut().as_pin_mut() {
-            Some(inner) => match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+        let Some(recorder) = this.recorder else { return Poll::Ready(Err(panicked())) };
+        if let StateProj::Waiting { inner } = this.state.as_mut().project() {
+            let answer = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
                 Ok(poll) => ready!(poll).map_err(|error| Fault::from(error.into())),
                 Err(_) => Err(panicked()),
-            },
-            None => Err(this.failed.take().unwrap_or_else(panicked)),
-        };
-        // Whatever the inner future holds, a permit or a connection, is let go before the books are closed.
-        if catch_unwind(AssertUnwindSafe(|| this.inner.set(None))).is_err() {
-            tracing::error!("a layer below the meter panicked while it was dropped");
-        }
-        let Some(mut recorder) = this.recorder.take() else { return Poll::Ready(Err(panicked())) };
-        Poll::Ready(match answer {
-            Ok(response) => {
+            };
+            // Whatever the inner future holds, a permit or a connection, is let go before the books are closed.
+            if catch_unwind(AssertUnwindSafe(|| this.state.set(State::Answered { answer: None }))).is_err() {
+                tracing::error!("a layer below the meter panicked while it was dropped");
+            }
+            if let Ok(response) = &answer {
                 recorder.head(response.status(), response.headers());
-                Ok(response.map(|body| MeteredBody::new(body, recorder, *this.drain)))
+                // A whole answer was read below: its end is known before its first byte is handed out. An empty body is
+                // never polled.
+                if recorder.outcome().is_some() || response.body().is_end_stream() {
+                    recorder.finish(Cause::Told);
+                }
             }
-            Err(fault) => {
-                recorder.finish(Cause::Fault(&fault));
-                Err(fault)
-            }
-        })
+            this.state.set(State::Answered { answer: Some(answer) });
+        }
+        let StateProj::Answered { answer } = this.state.project() else { return Poll::Ready(Err(panicked())) };
+        if let Some(Err(fault)) = answer {
+            recorder.finish(Cause::Fault(fault));
+        }
+        ready!(recorder.poll_written(cx));
+        let (Some(answer), Some(recorder)) = (answer.take(), this.recorder.take()) else { return Poll::Ready(Err(panicked())) };
+        Poll::Ready(answer.map(|response| response.map(|body| MeteredBody::new(body, recorder, *this.drain))))
     }
 }
 

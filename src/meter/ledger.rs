@@ -14,8 +14,12 @@ use crate::{
 
 /// Keeps the books: told before each attempt, and once when the call is over.
 ///
-/// Both methods are called on the request path, [`settle`](Self::settle) also from `Drop`: they must not block on a
+/// All methods are called on the request path, [`settle`](Self::settle) also from `Drop`: they must not block on a
 /// database. A closure `Fn(Record)` is a ledger, `()` is one that forgets.
+///
+/// A ledger on disk may write what several calls say in one go. It has `queue_intent` and `queue_settlement`, which only
+/// put an entry in line, and [`commit`](Self::commit), which writes the line: between the two, calls that are ready at the
+/// same time queue theirs. Other ledgers leave these as they are.
 ///
 /// ```
 /// use portcullis::meter::{Ledger, Record};
@@ -41,7 +45,37 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The call is over. Said once per call, before its last bytes are handed out.
     fn settle(&self, record: Record);
+
+    /// As [`intend`](Self::intend), but that the entry may wait in line: `Some` is [committed](Self::commit) before the
+    /// attempt is dispatched, `None` is written.
+    ///
+    /// # Errors
+    /// As for [`intend`](Self::intend).
+    fn queue_intent(&self, intent: &Intended<'_>) -> Result<Option<Queued>, Fault> {
+        self.intend(intent).map(|()| None)
+    }
+
+    /// As [`settle`](Self::settle), but that the entry may wait in line: `Some` is [committed](Self::commit) before the
+    /// call's last bytes are handed out, `None` is written.
+    fn queue_settlement(&self, record: Record) -> Option<Queued> {
+        self.settle(record);
+        None
+    }
+
+    /// Writes the entry, if that has not happened since. One whose call is dropped before this is never committed: it is
+    /// for the ledger to write it some time.
+    ///
+    /// # Errors
+    /// The entry could not be written: an intent's attempt is not dispatched, a settlement is for the ledger to keep.
+    fn commit(&self, queued: Queued) -> Result<(), Fault> {
+        let _ = queued;
+        Ok(())
+    }
 }
+
+/// An entry's number in its ledger's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Queued(pub u64);
 
 /// An attempt about to be dispatched, and what is expected of it.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +105,18 @@ impl<L: Ledger + ?Sized> Ledger for Arc<L> {
 
     fn settle(&self, record: Record) {
         (**self).settle(record);
+    }
+
+    fn queue_intent(&self, intent: &Intended<'_>) -> Result<Option<Queued>, Fault> {
+        (**self).queue_intent(intent)
+    }
+
+    fn queue_settlement(&self, record: Record) -> Option<Queued> {
+        (**self).queue_settlement(record)
+    }
+
+    fn commit(&self, queued: Queued) -> Result<(), Fault> {
+        (**self).commit(queued)
     }
 }
 

@@ -28,7 +28,8 @@
 //! it. What was refused before it was a call is no record.
 //!
 //! **The record is written before the end is told.** The last frame of a stream, or a whole answer's body, is handed out
-//! after [`Ledger::settle`] returned, and nothing is held back for it: a caller who has seen the end has a record.
+//! once the [`Ledger`] has the record: a caller who has seen the end has one. A ledger that writes what several calls say in
+//! one go makes calls wait a turn for it, before the dispatch and before the end: other calls that are ready go first.
 //!
 //! **Bodies** pass unchanged. **Errors** of the inner service and of its bodies become [`Fault`](crate::fault::Fault)s; a
 //! panic below becomes one too, since it is caught here: under `panic = "abort"` the ledger's intent is all there is.
@@ -58,7 +59,7 @@ pub use self::{
     body::MeteredBody,
     future::ResponseFuture,
     layer::MeterLayer,
-    ledger::{Intended, Ledger, MemoryLedger},
+    ledger::{Intended, Ledger, MemoryLedger, Queued},
     record::{AttemptRecord, PricingLine, Record, RecordedUsage, UsageSource},
     service::Meter,
 };

@@ -1,9 +1,11 @@
 //! Exactly one record, whatever happens.
 
 use std::{
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
@@ -11,7 +13,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, StatusCode};
 
 use super::{
-    Intended, estimate,
+    Intended, Queued, estimate,
     fold::{Books, Cause},
     layer::Options,
     observer::Observer,
@@ -19,14 +21,17 @@ use super::{
 use crate::{
     dialect::Seen,
     fault::{Fault, FaultKind},
-    stage::{Begin, Beginner, Call, CallFacts, Intent, Outcome, Principal, Tally},
+    stage::{Begin, Beginner, Call, CallFacts, Intent, Outcome, Principal, Tally, Turn},
 };
 
-/// Owes the ledger one record. [`finish`](Self::finish) pays it; dropping it unpaid says that the caller left.
+/// Owes the ledger one record. [`finish`](Self::finish) pays it, and [`poll_written`](Self::poll_written) says when the
+/// caller may know; dropping it unpaid says that the caller left.
 pub(super) struct Recorder {
     account: Beginner<Account>,
     tally: Tally,
     observes: bool,
+    /// The record, while the ledger has yet to write it.
+    queued: Option<(Queued, Turn)>,
 }
 
 /// A call's books; shared with the tally, which asks here before each attempt, and whose watchdog may close the books of
@@ -58,7 +63,7 @@ impl Recorder {
             prompt_tokens: estimate::prompt_tokens(call.payload()),
             owed: Mutex::new(Some(Owed { status: None, observer: observer.map(Box::new) })),
         });
-        (Self { account, tally: tally.clone(), observes }, call.with_tally(tally))
+        (Self { account, tally: tally.clone(), observes, queued: None }, call.with_tally(tally))
     }
 
     /// Notes the answer's head.
@@ -88,25 +93,43 @@ impl Recorder {
 
     /// Gives the ledger its record. Only the first call counts.
     pub(super) fn finish(&mut self, cause: Cause<'_>) {
-        self.account.pay(&self.tally, cause);
+        if let Some(queued) = self.account.pay(&self.tally, cause) {
+            self.queued = Some((queued, Turn::default()));
+        }
+    }
+
+    /// Ready once the ledger has written what it was given, if it was.
+    pub(super) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some((queued, turn)) = &mut self.queued {
+            ready!(Pin::new(turn).poll(cx));
+            self.account.commit_settlement(*queued);
+            self.queued = None;
+        }
+        Poll::Ready(())
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.account.pay(&self.tally, Cause::Left);
+        self.finish(Cause::Left);
+        if let Some((queued, _)) = self.queued {
+            self.account.commit_settlement(queued);
+        }
     }
 }
 
 impl Account {
-    fn pay(&self, tally: &Tally, cause: Cause<'_>) {
-        let Some(owed) = self.owed().take() else { return };
-        if catch_unwind(AssertUnwindSafe(|| self.settle(owed, tally, cause))).is_err() {
+    /// Settles the call. What the ledger has only queued is for the caller to commit.
+    fn pay(&self, tally: &Tally, cause: Cause<'_>) -> Option<Queued> {
+        let owed = self.owed().take()?;
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle(owed, tally, cause)));
+        settled.unwrap_or_else(|_| {
             tracing::error!(generation = %self.call.id, "the ledger panicked: this call's record may be lost");
-        }
+            None
+        })
     }
 
-    fn settle(&self, owed: Owed, tally: &Tally, cause: Cause<'_>) {
+    fn settle(&self, owed: Owed, tally: &Tally, cause: Cause<'_>) -> Option<Queued> {
         let Owed { status, mut observer } = owed;
         if let (Some(observer), Cause::Told | Cause::Drained) = (&mut observer, cause) {
             observer.end();
@@ -117,7 +140,17 @@ impl Account {
         let (attempts, losses) = tally.take();
         let (call, principal, prompt_tokens) = (&*self.call, &self.principal, self.prompt_tokens);
         let books = Books { call, principal, prompt_tokens, status, attempts, losses, observed, ended: Instant::now(), cause };
-        self.options.ledger.settle(books.fold());
+        self.options.ledger.queue_settlement(books.fold())
+    }
+
+    /// Has an entry written.
+    fn commit(&self, queued: Queued) -> Result<(), Fault> {
+        guarded(|| self.options.ledger.commit(queued))
+    }
+
+    /// Has the record written. A ledger that cannot keeps it, and has said so.
+    fn commit_settlement(&self, queued: Queued) {
+        let _ = self.commit(queued);
     }
 
     fn owed(&self) -> MutexGuard<'_, Option<Owed>> {
@@ -125,15 +158,28 @@ impl Account {
     }
 }
 
+/// What a ledger says; one that panics does not admit.
+fn guarded<T>(ask: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Err(Fault::new(FaultKind::LedgerUnavailable)))
+}
+
 impl Begin for Account {
     fn begin<'a>(&'a self, intent: Intent<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send + 'a>> {
         let estimate = estimate::usage(intent.call, self.prompt_tokens, &Seen::default());
         let intended = Intended { intent, principal: &self.principal, estimate };
-        let admitted = catch_unwind(AssertUnwindSafe(|| self.options.ledger.intend(&intended)));
-        Box::pin(std::future::ready(admitted.unwrap_or_else(|_| Err(Fault::new(FaultKind::LedgerUnavailable)))))
+        match guarded(|| self.options.ledger.queue_intent(&intended)) {
+            Ok(Some(queued)) => Box::pin(async move {
+                Turn::default().await;
+                self.commit(queued)
+            }),
+            Ok(None) => Box::pin(std::future::ready(Ok(()))),
+            Err(fault) => Box::pin(std::future::ready(Err(fault))),
+        }
     }
 
     fn close(&self, tally: &Tally) {
-        self.pay(tally, Cause::Closed);
+        if let Some(queued) = self.pay(tally, Cause::Closed) {
+            self.commit_settlement(queued);
+        }
     }
 }

@@ -35,7 +35,7 @@ where
 {
     type Response = Response<MeteredBody<ResBody>>;
     type Error = Fault;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, ResBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.inner.poll_ready(cx).map_err(|error| Fault::from(error.into()))

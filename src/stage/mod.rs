@@ -24,6 +24,7 @@ mod principal;
 mod routed;
 mod tally;
 mod throughput;
+mod turn;
 mod watchdog;
 
 pub use self::{
@@ -47,4 +48,5 @@ pub(crate) use self::{
     health::PROBE_WAIT,
     tally::Beginner,
     throughput::throughput,
+    turn::Turn,
 };

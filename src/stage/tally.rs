@@ -151,25 +151,19 @@ impl Tally {
         let Some(account) = &self.0 else {
             return Ok(AttemptTally { account: None, index: 0, target: target.clone(), running: None });
         };
-        account.begin.begin(Intent { attempt: number, target, call }).await?;
+        let index = account.open(number, target);
+        let begun = account.begin.begin(Intent { attempt: number, target, call }).await;
         let mut entries = account.entries();
-        // One is the rule, and as many stay in memory as there are streams.
-        entries.attempts.reserve_exact(1);
-        entries.attempts.push(AttemptEntry {
-            number,
-            target: target.clone(),
-            started: Instant::now(),
-            committed: None,
-            ended: None,
-            status: None,
-            seen: Seen::default(),
-            outcome: None,
-            sent: true,
-            fault: None,
-        });
-        let index = entries.attempts.len() - 1;
+        match begun {
+            Ok(()) => {
+                if let Some(entry) = entries.attempts.get_mut(index) {
+                    (entry.started, entry.sent) = (Instant::now(), true);
+                }
+            }
+            Err(_) => entries.attempts.truncate(index),
+        }
         drop(entries);
-        Ok(AttemptTally { account: Some(account.clone()), index, target: target.clone(), running: None })
+        begun.map(|()| AttemptTally { account: Some(account.clone()), index, target: target.clone(), running: None })
     }
 
     /// Says that the call is over although nobody may ever poll its answer again: the account is settled now.
@@ -215,6 +209,26 @@ impl Tally {
 }
 
 impl<B: ?Sized> Account<B> {
+    /// Notes an attempt that is not sent yet: a call that ends while it begins has one that used nothing.
+    fn open(&self, number: u32, target: &Arc<Target>) -> usize {
+        let mut entries = self.entries();
+        // One is the rule, and as many stay in memory as there are streams.
+        entries.attempts.reserve_exact(1);
+        entries.attempts.push(AttemptEntry {
+            number,
+            target: target.clone(),
+            started: Instant::now(),
+            committed: None,
+            ended: None,
+            status: None,
+            seen: Seen::default(),
+            outcome: None,
+            sent: false,
+            fault: None,
+        });
+        entries.attempts.len() - 1
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,6 +2,7 @@
 
 mod alone;
 mod ends;
+mod line;
 #[path = "../support/metered.rs"]
 mod metered;
 mod money;
