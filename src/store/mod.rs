@@ -6,7 +6,7 @@
 //! Records take two steps, so that no call waits for a database:
 //!
 //! ```text
-//! MeterLayer -> Journal (files, one write per entry) -> Shipper -> RecordStore (SQLite, or a host's own)
+//! MeterLayer -> Journal (files, only appended to) -> Shipper -> RecordStore (SQLite, or a host's own)
 //! ```
 
 mod form;

@@ -5,6 +5,7 @@ mod books;
 #[cfg(unix)]
 mod disk;
 mod kill;
+mod line;
 #[path = "../support/metered.rs"]
 mod metered;
 mod power;

@@ -6,8 +6,6 @@
 //!
 //! Numbers are little-endian. An entry says itself whether all of it is there, so a tail torn by a crash is seen as such.
 
-use crate::{meter::Record, store::rows};
-
 /// An entry as it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry<'a> {
@@ -19,32 +17,28 @@ pub(super) enum Entry<'a> {
 
 /// Bytes before the payload.
 const HEAD: usize = 9;
-/// Most entries stay below this length: they are one allocation.
-const USUAL: usize = 768;
 /// No entry is larger; a greater length is damage.
 const MOST: usize = 16 << 20;
-const INTENT: u8 = 1;
-const SETTLEMENT: u8 = 2;
 
-/// An intent's bytes: `payload` writes what is in it.
-pub(super) fn intent(payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    framed(INTENT, payload)
+/// What an entry is about, as its byte says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An attempt was about to be dispatched.
+    Intent = 1,
+    /// A call was settled.
+    Settlement = 2,
 }
 
-/// A settlement's bytes.
-pub(super) fn settlement(record: &Record) -> Vec<u8> {
-    framed(SETTLEMENT, |out| rows::write(record, out))
-}
-
-fn framed(kind: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(USUAL);
-    out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, kind]);
-    payload(&mut out);
-    let length = u32::try_from(out.len() - HEAD).unwrap_or(u32::MAX);
-    let sum = crc32fast::hash(&out[8..]);
-    out[..4].copy_from_slice(&length.to_le_bytes());
-    out[4..8].copy_from_slice(&sum.to_le_bytes());
-    out
+/// Appends an entry, whose payload is what `payload` appends.
+pub(super) fn write(kind: Kind, out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, kind as u8]);
+    payload(out);
+    let Some((head, summed)) = out.get_mut(start..).and_then(|entry| entry.split_first_chunk_mut::<8>()) else { return };
+    let length = u32::try_from(summed.len() - 1).unwrap_or(u32::MAX);
+    let sum = crc32fast::hash(summed);
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4..].copy_from_slice(&sum.to_le_bytes());
 }
 
 /// The entry at the start of `bytes`, and its length; `None` if there is no whole and sound one.
@@ -58,8 +52,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     }
     let (kind, payload) = summed.split_first()?;
     let entry = match *kind {
-        INTENT => Entry::Intent(payload),
-        SETTLEMENT => Entry::Settlement(payload),
+        kind if kind == Kind::Intent as u8 => Entry::Intent(payload),
+        kind if kind == Kind::Settlement as u8 => Entry::Settlement(payload),
         _ => return None,
     };
     Some((entry, HEAD + length))
@@ -77,7 +71,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::samples::a_record;
+    use crate::{
+        meter::Record,
+        store::{rows, samples::a_record},
+    };
+
+    fn settlement(record: &Record) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(Kind::Settlement, &mut out, |out| rows::write(record, out));
+        out
+    }
 
     proptest! {
         #[test]

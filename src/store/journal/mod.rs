@@ -4,6 +4,7 @@ mod entry;
 mod error;
 mod folder;
 mod intent;
+mod queue;
 mod read;
 mod refusals;
 mod replay;
@@ -15,25 +16,25 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::SystemTime,
 };
 
+use self::{entry::Kind, folder::Folder, queue::Queue, read::Portion, refusals::Refusals, writer::Writer};
 pub use self::{error::JournalError, shipper::Shipper};
-use self::{folder::Folder, read::Portion, refusals::Refusals, writer::Writer};
-use super::Position;
+use super::{Position, rows};
 use crate::{
     dialect::Usage,
     fault::{Fault, FaultKind},
-    meter::{Intended, Ledger, Record},
+    meter::{Intended, Ledger, Queued, Record},
 };
 
-/// A [`Ledger`] in a folder of files: an entry per attempt announced and per call settled, each one `write`. Cheap to
-/// clone; clones share it.
+/// A [`Ledger`] in a folder of files: an entry per attempt announced and per call settled. Cheap to clone; clones share it.
 ///
-/// Entries are in the operating system's hands when [`intend`](Ledger::intend) and [`settle`](Ledger::settle) return: they
-/// outlive the process, also one killed by signal 9. [`sync`](JournalBuilder::sync) makes them outlive a power loss;
+/// Entries are in the operating system's hands when [`intend`](Ledger::intend), [`settle`](Ledger::settle) or
+/// [`commit`](Ledger::commit) returns: they outlive the process, also one killed by signal 9. What several calls queued
+/// before one of them commits is one `write`: on a busy server most entries share theirs. [`sync`](JournalBuilder::sync) makes them outlive a power loss;
 /// without it a power loss takes what the system had not written back yet, and nothing else.
 ///
 /// One process at a time has a folder open. Opening reads what an earlier one left: attempts that it announced and never
@@ -63,7 +64,11 @@ struct Shared {
     folder: Folder,
     /// Where this process began to write.
     opened: Position,
+    /// What is to be written. Whoever holds `writer` may lock it, and not the other way round.
+    queue: Mutex<Queue>,
     writer: Mutex<Writer>,
+    /// The number of the newest entry that is written.
+    written: AtomicU64,
     refusals: Mutex<Refusals>,
     /// Whether writing fails, so that it is said once and not per call.
     failing: AtomicBool,
@@ -129,14 +134,19 @@ impl JournalBuilder {
         let journal = Journal(Arc::new(Shared {
             folder,
             opened: writer.end(),
+            queue: Mutex::default(),
             writer: Mutex::new(writer),
+            written: AtomicU64::new(0),
             refusals: Mutex::new(Refusals::new(self.refusals)),
             failing: AtomicBool::new(false),
         }));
         if !left.is_empty() {
             tracing::warn!(calls = left.len(), "calls that were running when an earlier process died are recorded as such");
         }
-        left.iter().filter_map(|intents| intent::died(intents, self.unsettled)).for_each(|record| journal.write(&record));
+        for record in left.iter().filter_map(|intents| intent::died(intents, self.unsettled)) {
+            journal.0.push(&record);
+        }
+        journal.note(journal.0.write_all().err());
         Ok(journal)
     }
 }
@@ -184,9 +194,10 @@ impl Journal {
     /// Writes what waits for being written: folded refusals whose minute is over, and what an unwritable disk held up.
     fn settle_waiting(&self) {
         let folded = self.0.refusals().elapsed(SystemTime::now());
-        folded.iter().for_each(|record| self.write(record));
-        let caught_up = self.0.writer().catch_up(&self.0.folder);
-        self.note(caught_up.err());
+        for record in &folded {
+            self.0.push(record);
+        }
+        self.note(self.0.write_all().err());
     }
 
     /// The next settled calls from `from` on. Blocks on the disk.
@@ -198,21 +209,6 @@ impl Journal {
     fn forget(&self, shipped: Position) -> io::Result<()> {
         let needed = self.0.writer().oldest_needed().min(shipped.segment);
         self.0.folder.segments()?.into_iter().filter(|number| *number < needed).try_for_each(|number| self.0.folder.delete(number))
-    }
-
-    fn write(&self, record: &Record) {
-        let id = &record.request_id;
-        let entry = entry::settlement(record);
-        let settled = self.0.writer().settle(&self.0.folder, id, entry);
-        match settled {
-            Ok(()) => self.note(None),
-            Err(unwritten) => {
-                if !unwritten.kept {
-                    tracing::error!(generation = %id, cost_nanos = record.cost_nanos, error = %unwritten.error, "a record is lost");
-                }
-                self.note(Some(unwritten.error));
-            }
-        }
     }
 
     /// Says once that writing fails, and once that it works again.
@@ -231,9 +227,36 @@ impl Journal {
 
 impl Ledger for Journal {
     fn intend(&self, intended: &Intended<'_>) -> Result<(), Fault> {
-        let entry = entry::intent(|out| intent::write(intended, out));
-        let written = self.0.writer().intend(&self.0.folder, &intended.intent.call.id, &entry);
-        match written {
+        self.queue_intent(intended)?.map_or(Ok(()), |queued| self.commit(queued))
+    }
+
+    fn settle(&self, record: Record) {
+        if let Some(queued) = self.queue_settlement(record) {
+            // What cannot be written is kept, and was noted.
+            let _ = self.commit(queued);
+        }
+    }
+
+    fn queue_intent(&self, intended: &Intended<'_>) -> Result<Option<Queued>, Fault> {
+        let id = &intended.intent.call.id;
+        Ok(Some(Queued(self.0.queue().push(Kind::Intent, id, |out| intent::write(intended, out)))))
+    }
+
+    fn queue_settlement(&self, record: Record) -> Option<Queued> {
+        // What was sent to a provider is written, always. Attempts are noted by the layer that retries, which a stack may
+        // leave out.
+        let used = record.usage.counts != Usage::default() || record.cost_nanos > 0;
+        if record.success || used || !record.attempts.is_empty() {
+            return self.0.push(&record).map(Queued);
+        }
+        // While nothing can be written, everybody is refused: those records must not take the room of calls that ran.
+        let failing = self.0.failing.load(Ordering::Relaxed);
+        let (record, folded) = self.0.refusals().pass(record, SystemTime::now(), failing);
+        folded.iter().chain(&record).filter_map(|record| self.0.push(record)).max().map(Queued)
+    }
+
+    fn commit(&self, Queued(number): Queued) -> Result<(), Fault> {
+        match self.0.commit(number) {
             Ok(()) => {
                 self.note(None);
                 Ok(())
@@ -244,22 +267,58 @@ impl Ledger for Journal {
             }
         }
     }
-
-    fn settle(&self, record: Record) {
-        // What was sent to a provider is written, always. Attempts are noted by the layer that retries, which a stack may
-        // leave out.
-        let used = record.usage.counts != Usage::default() || record.cost_nanos > 0;
-        if record.success || used || !record.attempts.is_empty() {
-            return self.write(&record);
-        }
-        // While nothing can be written, everybody is refused: those records must not take the room of calls that ran.
-        let failing = self.0.failing.load(Ordering::Relaxed);
-        let (record, folded) = self.0.refusals().pass(record, SystemTime::now(), failing);
-        folded.iter().chain(&record).for_each(|record| self.write(record));
-    }
 }
 
+/// The most that waits for a disk that cannot be written. Admission stops long before: only calls that run then come here.
+const MOST_WAITING: usize = 64 << 20;
+
 impl Shared {
+    /// Queues a settlement; gives its number.
+    fn push(&self, record: &Record) -> Option<u64> {
+        let id = &record.request_id;
+        let mut queue = self.queue();
+        if queue.len() > MOST_WAITING {
+            drop(queue);
+            tracing::error!(generation = %id, cost_nanos = record.cost_nanos, "a record is lost: too many wait for the disk");
+            return None;
+        }
+        Some(queue.push(Kind::Settlement, id, |out| rows::write(record, out)))
+    }
+
+    /// Writes the entry of this number, and with it whatever else waits. If that fails an announcement is taken back, and
+    /// a settlement goes on waiting.
+    fn commit(&self, number: u64) -> io::Result<()> {
+        let is_written = || self.written.load(Ordering::Acquire) >= number;
+        if is_written() {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        if is_written() {
+            return Ok(());
+        }
+        let written = self.write(&mut writer);
+        if written.is_err() {
+            // Under the writer's lock: nobody has written it since.
+            self.queue().withdraw(number);
+        }
+        written
+    }
+
+    /// Writes all that waits.
+    fn write_all(&self) -> io::Result<()> {
+        self.write(&mut self.writer())
+    }
+
+    fn write(&self, writer: &mut Writer) -> io::Result<()> {
+        let newest = writer.write(&self.folder, &self.queue)?;
+        self.written.store(newest, Ordering::Release);
+        Ok(())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,12 +328,15 @@ impl Shared {
     }
 }
 
-/// The last clone writes what was folded.
+/// The last clone writes what waits, and what was folded.
 impl Drop for Shared {
     fn drop(&mut self) {
         let folded = self.refusals().all();
-        for record in folded {
-            let _ = self.writer().settle(&self.folder, &record.request_id, entry::settlement(&record));
+        for record in &folded {
+            self.push(record);
+        }
+        if let Err(error) = self.write_all() {
+            tracing::error!(%error, "the journal's last entries are lost");
         }
     }
 }

@@ -72,10 +72,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::store::{
-        journal::entry::{intent, settlement},
-        samples,
-    };
+    use crate::store::{journal::entry::Kind, rows, samples};
 
     /// A journal whose only segment holds `bytes`.
     fn holding(name: &str, bytes: &[u8]) -> (std::path::PathBuf, Folder) {
@@ -89,7 +86,9 @@ mod tests {
     /// An entry of at least `length` bytes, and the id of its call.
     fn settled(length: usize) -> (Vec<u8>, String) {
         let record = samples::record("x".repeat(length));
-        (settlement(&record), record.request_id.to_string())
+        let mut entry = Vec::new();
+        entry::write(Kind::Settlement, &mut entry, |out| rows::write(&record, out));
+        (entry, record.request_id.to_string())
     }
 
     /// All records, portion by portion, of segments before the second.
@@ -111,7 +110,7 @@ mod tests {
         let mut ends = Vec::new();
         for _ in 0..3 {
             let (entry, id) = settled(20);
-            bytes.extend(intent(|out| out.extend_from_slice(b"{}")));
+            entry::write(Kind::Intent, &mut bytes, |out| out.extend_from_slice(b"{}"));
             bytes.extend(entry);
             ends.push((bytes.len(), id));
         }

@@ -1,15 +1,16 @@
 //! The end of the journal that is written.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fs::File,
     io::{self, Write},
+    sync::{Mutex, PoisonError},
 };
 
-use super::folder::Folder;
+use super::{entry::Kind, folder::Folder, queue::Queue};
 use crate::{stage::GenerationId, store::Position};
 
-/// Appends entries, each with one `write`.
+/// Takes what waits in a [`Queue`] to segments.
 #[derive(Debug)]
 pub(super) struct Writer {
     segment_size: u64,
@@ -19,20 +20,19 @@ pub(super) struct Writer {
     end: Position,
     /// Calls whose attempts were announced and that are not settled, and the segment that says so.
     open: BTreeMap<GenerationId, u64>,
-    /// Settlements that could not be written yet.
-    backlog: VecDeque<(GenerationId, Vec<u8>)>,
-    backlog_bytes: usize,
+    /// What was written last: its room is used again.
+    emptied: Queue,
 }
 
-/// The most that is held of what cannot be written. Admission stops long before: only calls that run then come here.
-const MOST_BACKLOG: usize = 64 << 20;
+/// The most that one `write` takes, unless an entry is longer.
+const MOST: u64 = 1 << 20;
 
 impl Writer {
     /// Starts with a new segment: what a crash tore is never written behind.
     pub(super) fn new(folder: &Folder, number: u64, segment_size: u64, sync: bool) -> io::Result<Self> {
         let file = Some(folder.create(number)?);
         let end = Position { segment: number, offset: 0 };
-        Ok(Self { segment_size, sync, file, end, open: BTreeMap::new(), backlog: VecDeque::new(), backlog_bytes: 0 })
+        Ok(Self { segment_size, sync, file, end, open: BTreeMap::new(), emptied: Queue::default() })
     }
 
     /// Where the next entry goes: everything before it can be read.
@@ -45,47 +45,32 @@ impl Writer {
         self.open.values().copied().min().unwrap_or(self.end.segment)
     }
 
-    /// Writes that an attempt of call `id` is about to be dispatched.
-    pub(super) fn intend(&mut self, folder: &Folder, id: &GenerationId, entry: &[u8]) -> io::Result<()> {
-        self.catch_up(folder)?;
-        self.append(folder, entry)?;
-        self.open.entry(id.clone()).or_insert(self.end.segment);
-        Ok(())
-    }
-
-    /// Writes a settlement, or keeps it until it can be.
-    pub(super) fn settle(&mut self, folder: &Folder, id: &GenerationId, entry: Vec<u8>) -> Result<(), Unwritten> {
-        match self.catch_up(folder).and_then(|()| self.append(folder, &entry)) {
-            Ok(()) => {
-                self.open.remove(id);
-                Ok(())
-            }
-            Err(error) => {
-                let kept = self.backlog_bytes + entry.len() <= MOST_BACKLOG;
-                if kept {
-                    self.backlog_bytes += entry.len();
-                    self.backlog.push_back((id.clone(), entry));
-                }
-                Err(Unwritten { error, kept })
-            }
-        }
-    }
-
-    /// Writes what could not be written before.
-    pub(super) fn catch_up(&mut self, folder: &Folder) -> io::Result<()> {
-        while let Some((id, entry)) = self.backlog.pop_front() {
-            if let Err(error) = self.append(folder, &entry) {
-                self.backlog.push_front((id, entry));
+    /// Writes all that waits in `queue`, and gives the number of the newest entry; what cannot be written goes on waiting.
+    pub(super) fn write(&mut self, folder: &Folder, queue: &Mutex<Queue>) -> io::Result<u64> {
+        let lock = || queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock().take(std::mem::take(&mut self.emptied));
+        let newest = taken.came();
+        while let Some((entries, bytes)) = taken.first(self.segment_size.saturating_sub(self.end.offset).min(MOST)) {
+            if let Err(error) = self.append(folder, bytes) {
+                lock().put_back(taken);
                 return Err(error);
             }
-            self.backlog_bytes -= entry.len();
-            self.open.remove(&id);
+            for entry in entries {
+                match entry.kind {
+                    Kind::Intent => drop(self.open.entry(entry.id.clone()).or_insert(self.end.segment)),
+                    Kind::Settlement => drop(self.open.remove(&entry.id)),
+                }
+            }
+            let written = entries.len();
+            taken.drop_first(written);
         }
-        Ok(())
+        self.emptied = taken;
+        Ok(newest)
     }
 
-    fn append(&mut self, folder: &Folder, entry: &[u8]) -> io::Result<()> {
-        let full = self.end.offset > 0 && self.end.offset + entry.len() as u64 > self.segment_size;
+    /// Writes whole entries in one `write`.
+    fn append(&mut self, folder: &Folder, entries: &[u8]) -> io::Result<()> {
+        let full = self.end.offset > 0 && self.end.offset + entries.len() as u64 > self.segment_size;
         let file = match &mut self.file {
             Some(file) if !full => file,
             file => {
@@ -96,7 +81,7 @@ impl Writer {
                 file.insert(fresh)
             }
         };
-        let written = file.write_all(entry).and_then(|()| if self.sync { file.sync_data() } else { Ok(()) });
+        let written = file.write_all(entries).and_then(|()| if self.sync { file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
             // Half an entry may be there. Nothing may follow it.
             if file.set_len(self.end.offset).is_err() {
@@ -104,15 +89,7 @@ impl Writer {
             }
             return Err(error);
         }
-        self.end.offset += entry.len() as u64;
+        self.end.offset += entries.len() as u64;
         Ok(())
     }
-}
-
-/// A settlement that is not on disk.
-#[derive(Debug)]
-pub(super) struct Unwritten {
-    pub(super) error: io::Error,
-    /// Whether it is held in memory and tried again.
-    pub(super) kept: bool,
 }
