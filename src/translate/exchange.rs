@@ -11,12 +11,13 @@ use tower::BoxError;
 use super::{
     TranslatedBody, head,
     layer::Config,
+    masking::{credential, masked, masked_error, masked_fault},
     notes::AnswerNotes,
     stream::StreamBody,
     whole::{self, Collect},
 };
 use crate::{
-    catalog::{Cost, Wire},
+    catalog::Cost,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
     stage::{CallFacts, Tally, deadline},
@@ -76,8 +77,9 @@ impl Exchange {
         self.notes.tally.head(parts.status.as_u16());
         self.status = Some(parts.status);
         if !parts.status.is_success() {
-            let (dialect, total) = (self.dialect, self.total);
-            return Ok(Next::Other(Box::pin(async move { Err(refusal(dialect, &parts, body, total).await) })));
+            let (dialect, total, target) = (self.dialect, self.total, self.notes.target.clone());
+            let refusal = async move { Err(masked_fault(refusal(dialect, &parts, body, total).await, credential(&target))) };
+            return Ok(Next::Other(Box::pin(refusal)));
         }
         if is_packed(&parts.headers) {
             // That was not asked for.
@@ -113,7 +115,7 @@ impl Exchange {
         };
         if let Some(error) = seen.error.clone() {
             self.notes.tally.seen(&seen);
-            return Err(in_band(error).at(Phase::BeforeCommit));
+            return Err(in_band(error, credential(&self.notes.target)).at(Phase::BeforeCommit));
         }
         self.tally.lost(self.losses.clone());
         self.tally.lost(self.pipe.losses().clone());
@@ -140,7 +142,7 @@ impl Exchange {
         self.notes.tally.seen(&seen);
         match (read, seen.error) {
             // What kind of error it is, its object says: the status does not.
-            (Ok(_), Some(error)) => in_band(error).at(Phase::BeforeCommit),
+            (Ok(_), Some(error)) => in_band(error, credential(&self.notes.target)).at(Phase::BeforeCommit),
             (read, _) => {
                 let error = read.err().unwrap_or_else(|| StreamError::malformed("a whole answer where a stream was asked for"));
                 self.foreign_answer(error, &body, parts.headers.get(header::CONTENT_TYPE))
@@ -156,20 +158,12 @@ impl Exchange {
         let json = json || matches!(body.trim_ascii_start(), [b'{' | b'[', ..]);
         let mut said = UpstreamError { status: self.status.map(|status| status.as_u16()), ..UpstreamError::default() };
         if !json {
-            said.message = excerpt(body, self.credential());
+            said.message = excerpt(body, credential(&self.notes.target));
             let mut seen = Seen::default();
             seen.error = Some(said.clone());
             self.notes.tally.seen(&seen);
         }
         protocol(error).with_upstream(said)
-    }
-
-    /// What the target's provider knows us by.
-    fn credential(&self) -> Option<&HeaderValue> {
-        match &self.notes.target.provider.wire {
-            Wire::Http(origin) => origin.credential.as_ref().map(|(_, value)| value),
-            Wire::Demo => None,
-        }
     }
 
     /// A streamed answer: resolves at the commit point.
@@ -234,21 +228,13 @@ fn answered(fault: Fault, status: Option<StatusCode>) -> Fault {
     }
 }
 
-/// The beginning of a page on one line, without what looks like a secret. With the words before it, 512 bytes at most.
-///
-/// A page that repeats our request repeats `credential`, which need not look like one: that goes whatever it looks like,
-/// and so does what stands behind its scheme (`Bearer`).
+/// The beginning of a page on one line, without what looks like a secret or is ours. With the words before it, 512 bytes
+/// at most.
 fn excerpt(page: &[u8], credential: Option<&HeaderValue>) -> String {
     let mut left = 450_usize;
     let page = page.trim_ascii_start();
-    let mut text = String::from_utf8_lossy(page.get(..LONGEST_EXCERPTED).unwrap_or(page)).into_owned();
-    let credential = credential.map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
-    for secret in [Some(&*credential), credential.split_once(' ').map(|(_, secret)| secret.trim_start())].into_iter().flatten() {
-        if !secret.is_empty() {
-            // Masked as providers do, which `scrubbed` leaves alone.
-            text = text.replace(secret, "***");
-        }
-    }
+    let text = String::from_utf8_lossy(page.get(..LONGEST_EXCERPTED).unwrap_or(page));
+    let text = masked(&text, credential);
     let printed = upstream::scrubbed(text.trim());
     let printed = printed.chars().map(|c| if c.is_control() { ' ' } else { c });
     printed.take_while(|c| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some()).collect()
@@ -272,9 +258,9 @@ pub(super) fn protocol(error: StreamError) -> Fault {
 }
 
 /// An error inside a 200.
-pub(super) fn in_band(error: UpstreamError) -> Fault {
+pub(super) fn in_band(error: UpstreamError, credential: Option<&HeaderValue>) -> Fault {
     let status = error.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
-    Fault::new(upstream::kind_of(status)).with_upstream(error)
+    Fault::new(upstream::kind_of(status)).with_upstream(masked_error(error, credential))
 }
 
 /// How a stream that ended cleanly was told.

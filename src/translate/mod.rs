@@ -33,6 +33,7 @@
 mod exchange;
 mod head;
 mod layer;
+mod masking;
 mod notes;
 mod request;
 mod service;

@@ -17,6 +17,7 @@ use tower::BoxError;
 use super::{
     exchange::{in_band, protocol, told},
     layer::Config,
+    masking::credential,
     notes::AnswerNotes,
     whole::broken,
 };
@@ -242,7 +243,7 @@ where
             self.broke(fault, Outcome::Truncated);
         } else if let Some(error) = &self.seen.error {
             // It stays seen: an answer that is an error and nothing else is not billed.
-            let fault = in_band(error.clone());
+            let fault = in_band(error.clone(), credential(&self.notes.target));
             self.broke(fault, Outcome::Failed);
         } else if self.seen.ended {
             self.finish();
