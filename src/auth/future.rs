@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     fault::Fault,
-    stage::{AnswerBody, AtOnce, Endpoint, GenerationId, Principal, at_once, fault_response},
+    stage::{AnswerBody, AtOnce, Endpoint, GenerationId, Principal, fault_response},
 };
 
 /// What the key store will say.
@@ -76,7 +76,7 @@ where
     S: Service<Request<B>>,
 {
     fn pass(inner: S, request: Request<B>) -> Self {
-        Self::Passed { call: at_once(inner, request) }
+        Self::Passed { call: AtOnce::new(inner, request) }
     }
 
     /// The request's body is dropped unread.

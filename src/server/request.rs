@@ -14,10 +14,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tower::{ServiceExt, util::Oneshot};
+use tower::{BoxError, ServiceExt, util::MapErr};
 use tower_service::Service;
 
 use super::{quiet::quietly, streams::Untaken};
+use crate::stage::AtOnce;
 
 /// What a connection is doing, as its socket's guard must know it.
 #[derive(Debug, Default)]
@@ -71,16 +72,22 @@ impl<S> Tracked<S> {
 impl<S, B> hyper::service::Service<Request<Incoming>> for Tracked<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
 {
     type Response = Response<TrackedBody<B>>;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = TrackedFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let running = Some(Running::new(&self.activity));
         let alone = request.version() != Version::HTTP_2;
         let request = request.map(|incoming| RequestBody { incoming, alone });
-        let inner = if is_plain(&request) { Some(self.inner.clone().oneshot(request)) } else { None };
+        if !is_plain(&request) {
+            return TrackedFuture { inner: None, running };
+        }
+        let inner = self.inner.clone().map_err(Into::into as fn(S::Error) -> BoxError);
+        // Where others share the connection, each call is made by a task of its own.
+        let inner = Some(if alone { AtOnce::new(inner, request) } else { AtOnce::later(inner, request) });
         TrackedFuture { inner, running }
     }
 }
@@ -142,11 +149,14 @@ impl Body for RequestBody {
     }
 }
 
+/// Takes a request.
+type Taken<S> = MapErr<S, fn(<S as Service<Request<RequestBody>>>::Error) -> BoxError>;
+
 pin_project! {
     pub(super) struct TrackedFuture<S: Service<Request<RequestBody>>> {
         // Nobody, where the request is not taken.
         #[pin]
-        inner: Option<Oneshot<S, Request<RequestBody>>>,
+        inner: Option<AtOnce<Taken<S>, Request<RequestBody>>>,
         running: Option<Running>,
     }
 }
@@ -155,7 +165,7 @@ impl<S, B> Future for TrackedFuture<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
 {
-    type Output = Result<Response<TrackedBody<B>>, S::Error>;
+    type Output = Result<Response<TrackedBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();

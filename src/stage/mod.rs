@@ -43,7 +43,7 @@ pub use self::{
 };
 pub(crate) use self::{
     answer::{SERVER_TIMING, X_GATEWAY_ATTEMPTS, X_GATEWAY_MODEL, X_GATEWAY_PROVIDER, annotate_fault, write_millis},
-    at_once::{AtOnce, at_once},
+    at_once::AtOnce,
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
     tally::Beginner,

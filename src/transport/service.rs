@@ -24,7 +24,7 @@ use super::demo::{Demo, DemoBody, DemoFuture};
 use crate::{
     catalog::{ProviderId, Wire},
     fault::{Fault, FaultKind},
-    stage::{AtOnce, Outgoing, at_once},
+    stage::{AtOnce, Outgoing},
 };
 
 type OwnBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -104,7 +104,7 @@ where
         let provider = &request.body().target().provider;
         let kind = match (self.own.get(&provider.name), &provider.wire) {
             (Some(own), _) => FutureKind::Own { future: Box::pin(own.clone().oneshot(request)) },
-            (None, Wire::Http(_)) => FutureKind::Http { future: at_once(self.http.clone(), request) },
+            (None, Wire::Http(_)) => FutureKind::Http { future: AtOnce::new(self.http.clone(), request) },
             (None, Wire::Demo) => FutureKind::Demo { future: self.demo.call(request) },
         };
         TransportFuture { kind }
