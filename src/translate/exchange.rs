@@ -1,6 +1,6 @@
 //! What comes of a request that is out.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, mem, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
@@ -20,12 +20,11 @@ use crate::{
     catalog::Cost,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
-    stage::{CallFacts, Tally, deadline},
+    stage::{Tally, deadline},
 };
 
 /// A request that is out, and what its answer needs.
 pub(super) struct Exchange {
-    pub(super) call: Arc<CallFacts>,
     pub(super) tally: Tally,
     pub(super) dialect: &'static dyn Dialect,
     pub(super) pipe: Box<dyn Pipe>,
@@ -36,15 +35,16 @@ pub(super) struct Exchange {
     pub(super) total: Instant,
     /// The status of the answer's head, once there is one.
     pub(super) status: Option<StatusCode>,
+    /// The headers of the answer's head.
+    pub(super) headers: HeaderMap,
 }
 
 pub(super) type Answer<B> = Result<Response<TranslatedBody<B>>, Fault>;
 
 /// What comes after a head.
-#[expect(clippy::large_enum_variant, reason = "moved into the future at once, where the larger one is the rule")]
 pub(super) enum Next<B> {
-    /// A whole answer, and the media type it says it has.
-    Whole(Collect<B>, Option<HeaderValue>, Exchange),
+    /// A whole answer.
+    Whole(Collect<B>, Box<Exchange>),
     /// A stream, or an error.
     Other(Pin<Box<dyn Future<Output = Answer<B>> + Send>>),
 }
@@ -62,11 +62,11 @@ impl Exchange {
     /// What a head that is not there in time is called. A whole answer's comes when all of it is thought out.
     fn late(&self) -> Timeout {
         let timeouts = &self.notes.target.timeouts;
-        if self.call.stream && timeouts.first_byte < timeouts.total { Timeout::FirstByte } else { Timeout::Total }
+        if self.notes.call.stream && timeouts.first_byte < timeouts.total { Timeout::FirstByte } else { Timeout::Total }
     }
 
     /// Reads the head of the answer, if it was there in time.
-    pub(super) fn head<B, E>(mut self, head: Option<Result<Response<B>, E>>) -> Result<Next<B>, Fault>
+    pub(super) fn head<B, E>(mut self: Box<Self>, head: Option<Result<Response<B>, E>>) -> Result<Next<B>, Fault>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -85,32 +85,32 @@ impl Exchange {
             // That was not asked for.
             return Err(answered(foreign("a content encoding"), self.status));
         }
-        let media_type = parts.headers.get(header::CONTENT_TYPE);
-        let streamed = media_type.is_some_and(is_event_stream);
-        match (self.call.stream, streamed) {
+        self.headers = parts.headers;
+        let streamed = self.media_type().is_some_and(is_event_stream);
+        match (self.notes.call.stream, streamed) {
             (false, false) => {
                 let collect = Collect::new(body, self.config.max_answer, self.total, self.notes.target.timeouts.idle);
-                Ok(Next::Whole(collect, media_type.cloned(), self))
+                Ok(Next::Whole(collect, self))
             }
             (true, true) => Ok(Next::Other(Box::pin(self.stream(body)))),
             // An error object where a stream was asked for is an error; anything else is not what was asked for.
-            (true, false) => Ok(Next::Other(Box::pin(async move { Err(self.no_stream(parts, body).await) }))),
+            (true, false) => Ok(Next::Other(Box::pin(async move { Err(self.no_stream(body).await) }))),
             (false, true) => Err(answered(foreign("a stream that was not asked for"), self.status)),
         }
     }
 
     /// A whole answer, that came as `body` and ended like this.
-    pub(super) fn whole<B>(mut self, body: &Bytes, end: Result<(), Fault>, media_type: Option<&HeaderValue>) -> Answer<B> {
+    pub(super) fn whole<B>(mut self: Box<Self>, body: &Bytes, end: Result<(), Fault>) -> Answer<B> {
         end.map_err(|fault| answered(fault.at(Phase::BeforeCommit), self.status))?;
         let now = *self.notes.committed.get_or_init(std::time::Instant::now);
         let mut seen = Seen::default();
         let slices = match self.pipe.whole(body, &mut seen) {
             Ok(slices) => slices,
             Err(error) => {
-                let provider = &self.notes.target.provider.name;
+                let (provider, media_type) = (&self.notes.target.provider.name, self.media_type());
                 tracing::warn!(%provider, %error, ?media_type, "answer is not the provider's dialect");
                 self.notes.tally.seen(&seen);
-                return Err(self.foreign_answer(error, body, media_type));
+                return Err(self.foreign_answer(error, body));
             }
         };
         if let Some(error) = seen.error.clone() {
@@ -119,7 +119,7 @@ impl Exchange {
         }
         self.tally.lost(self.losses.clone());
         self.tally.lost(self.pipe.losses().clone());
-        let mut headers = HeaderMap::with_capacity(head::ROOM);
+        let mut headers = head::emptied(mem::take(&mut self.headers));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let cost = seen.usage.map(|usage| Cost::total_of(&usage, self.notes.target.price.as_deref()));
         head::annotate(&self.notes, seen.model.as_deref(), [&self.losses, self.pipe.losses()], cost, &mut headers);
@@ -130,7 +130,7 @@ impl Exchange {
     }
 
     /// Something whole where a stream was asked for.
-    async fn no_stream<B>(mut self, parts: response::Parts, body: B) -> Fault
+    async fn no_stream<B>(mut self: Box<Self>, body: B) -> Fault
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -145,7 +145,7 @@ impl Exchange {
             (Ok(_), Some(error)) => in_band(error, credential(&self.notes.target)).at(Phase::BeforeCommit),
             (read, _) => {
                 let error = read.err().unwrap_or_else(|| StreamError::malformed("a whole answer where a stream was asked for"));
-                self.foreign_answer(error, &body, parts.headers.get(header::CONTENT_TYPE))
+                self.foreign_answer(error, &body)
             }
         }
     }
@@ -153,8 +153,8 @@ impl Exchange {
     /// The fault of an answer that is not the provider's dialect. What it is instead (a login page, mostly) is told in a
     /// few of its words, but for JSON, whatever type it is sent as: that may be a piece of a completion. What is none was
     /// made by no model, and is an error to the tally: it is not billed.
-    fn foreign_answer(&self, error: StreamError, body: &[u8], media_type: Option<&HeaderValue>) -> Fault {
-        let json = media_type.is_none_or(|media| media.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")));
+    fn foreign_answer(&self, error: StreamError, body: &[u8]) -> Fault {
+        let json = self.media_type().is_none_or(|media| media.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")));
         let json = json || matches!(body.trim_ascii_start(), [b'{' | b'[', ..]);
         let mut said = UpstreamError { status: self.status.map(|status| status.as_u16()), ..UpstreamError::default() };
         if !json {
@@ -166,19 +166,25 @@ impl Exchange {
         protocol(error).with_upstream(said)
     }
 
+    /// The media type that the answer says it has.
+    fn media_type(&self) -> Option<&HeaderValue> {
+        self.headers.get(header::CONTENT_TYPE)
+    }
+
     /// A streamed answer: resolves at the commit point.
-    async fn stream<B>(mut self, body: B) -> Answer<B>
+    async fn stream<B>(mut self: Box<Self>, body: B) -> Answer<B>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let losses = std::mem::take(&mut self.losses);
+        // Emptied now: what the provider's head lies in is not held while its stream is waited for.
+        let mut headers = head::emptied(mem::take(&mut self.headers));
+        let losses = mem::take(&mut self.losses);
         let stream = StreamBody::new(body, self.pipe, self.notes.clone(), self.tally.clone(), self.total, &self.config);
         let status = self.status;
         stream.committed(self.config.hold).await.map_err(|fault| answered(fault, status))?;
         self.tally.lost(losses.clone());
         let (model, answer_losses) = stream.so_far();
-        let mut headers = HeaderMap::with_capacity(head::ROOM);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(head::X_ACCEL_BUFFERING, HeaderValue::from_static("no"));

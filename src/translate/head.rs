@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::InvalidUri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, request::Parts, uri::InvalidUri};
 use smallvec::SmallVec;
 
 use super::notes::AnswerNotes;
@@ -38,19 +38,19 @@ const MAX_LOSS: usize = 2048;
 
 /// The provider's request. Trusts the caller's head for nothing but the allow-list.
 pub(super) fn outgoing(
-    parts: Parts,
+    mut parts: Parts,
     operation: Operation,
     caller: &'static dyn Dialect,
     dialect: &'static dyn Dialect,
     target: &Target,
     body: Outgoing,
 ) -> Result<Request<Outgoing>, Fault> {
-    let Parts { mut headers, extensions, .. } = parts;
+    let headers = &mut parts.headers;
     let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
     let mut accept = None;
     let mut kept: SmallVec<[(HeaderName, HeaderValue); 2]> = SmallVec::new();
     // Lists may come in several lines.
-    for (name, value) in &headers {
+    for (name, value) in &*headers {
         if *name == header::ACCEPT {
             accept.get_or_insert_with(|| value.clone());
         } else if own.contains(name) || SHARED.contains(name) {
@@ -67,12 +67,10 @@ pub(super) fn outgoing(
     for (name, value) in &target.provider.default_headers {
         headers.entry(name).or_insert_with(|| value.clone());
     }
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri(target, operation, dialect)?;
-    *request.headers_mut() = headers;
-    *request.extensions_mut() = extensions;
-    Ok(request)
+    parts.method = Method::POST;
+    parts.uri = uri(target, operation, dialect)?;
+    parts.version = Version::default();
+    Ok(Request::from_parts(parts, body))
 }
 
 /// Where the request goes: the provider's base and the operation's path.
@@ -93,7 +91,15 @@ fn uri(target: &Target, operation: Operation, dialect: &dyn Dialect) -> Result<U
 }
 
 /// Room for an answer's headers, those of the layers above included.
-pub(super) const ROOM: usize = 12;
+const ROOM: usize = 12;
+
+/// The map of the provider's `headers`, emptied for the answer's: mostly it has the room, since the client reads an answer
+/// into the map that its request came in.
+pub(super) fn emptied(mut headers: HeaderMap) -> HeaderMap {
+    headers.clear();
+    headers.reserve(ROOM);
+    headers
+}
 
 /// Writes the headers that every answer has, and what a whole one cost.
 pub(super) fn annotate(notes: &AnswerNotes, model: Option<&str>, losses: [&Losses; 2], cost: Option<Picodollars>, headers: &mut HeaderMap) {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::BoxError;
@@ -66,7 +66,8 @@ where
             let Translated { dialect, body, pipe, notes, losses } = translated;
             let request = head::outgoing(parts, call.operation, call.dialect, dialect, &target, body)?;
             let total = deadline(target.timeouts.total);
-            Ok((request, Exchange { call, tally, dialect, pipe, notes, losses, config: self.config.clone(), total, status: None }))
+            let (config, headers) = (self.config.clone(), HeaderMap::new());
+            Ok((request, Box::new(Exchange { tally, dialect, pipe, notes, losses, config, total, status: None, headers })))
         });
         let state = match translated {
             Ok((request, exchange)) => {
@@ -94,8 +95,8 @@ pin_project! {
     /// ```
     #[project = StateProj]
     enum State<F, ResBody> {
-        Sent { #[pin] head: By<F>, exchange: Option<Exchange> },
-        Whole { #[pin] body: Collect<ResBody>, media_type: Option<HeaderValue>, exchange: Option<Exchange> },
+        Sent { #[pin] head: By<F>, exchange: Option<Box<Exchange>> },
+        Whole { #[pin] body: Collect<ResBody>, exchange: Option<Box<Exchange>> },
         Other { answer: Pin<Box<dyn Future<Output = Answer<ResBody>> + Send>> },
         // Never sent, or over.
         Refused { fault: Option<Fault> },
@@ -119,15 +120,15 @@ where
                     let head = ready!(head.poll(cx));
                     exchange.take().ok_or_else(over).and_then(|exchange| exchange.head(head))
                 }
-                StateProj::Whole { body, media_type, exchange } => {
+                StateProj::Whole { body, exchange } => {
                     let (body, end) = ready!(body.poll(cx));
-                    break exchange.take().ok_or_else(over).and_then(|exchange| exchange.whole(&body, end, media_type.as_ref()));
+                    break exchange.take().ok_or_else(over).and_then(|exchange| exchange.whole(&body, end));
                 }
                 StateProj::Other { answer } => break ready!(answer.as_mut().poll(cx)),
                 StateProj::Refused { fault } => break Err(fault.take().unwrap_or_else(over)),
             };
             state.set(match next {
-                Ok(Next::Whole(body, media_type, exchange)) => State::Whole { body, media_type, exchange: Some(exchange) },
+                Ok(Next::Whole(body, exchange)) => State::Whole { body, exchange: Some(exchange) },
                 Ok(Next::Other(answer)) => State::Other { answer },
                 Err(fault) => break Err(fault),
             });
