@@ -19,6 +19,7 @@ use super::{
     dispatch::Dispatch,
     driver::{Chore, Driver},
     service::{Gateway, GatewayRequest, Keyed, Shared},
+    template::Template,
 };
 use crate::{
     api::{Api, Records},
@@ -184,8 +185,8 @@ impl GatewayBuilder<Ready, Ready> {
             .service(transport);
         // The one fork in the stack: with a meter or without.
         let keyed = match ledger {
-            Some(ledger) => keyed(keys, &api, normalize.layer(meter(MeterLayer::new(ledger)).layer(routed))),
-            None => keyed(keys, &api, normalize.layer(routed)),
+            Some(ledger) => keyed(keys, &api, normalize.layer(Template::new(meter(MeterLayer::new(ledger)).layer(routed)))),
+            None => keyed(keys, &api, normalize.layer(Template::new(routed))),
         };
         let shared = Shared { api, in_flight: InFlight::default(), draining: AtomicBool::new(false), aborted: Arc::default(), watchdog };
         let gateway = Gateway { keyed, shared: Arc::new(shared) };

@@ -30,6 +30,7 @@ mod dispatch;
 mod driver;
 mod layer;
 mod service;
+mod template;
 
 pub use self::{
     body::{GatewayBody, LayeredBody},
