@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -26,13 +27,18 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Retry<S> {
     inner: S,
-    policy: Arc<RetryPolicy>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    policy: RetryPolicy,
     health: Health,
 }
 
 impl<S> Retry<S> {
     pub(super) fn new(inner: S, policy: RetryPolicy, health: Health) -> Self {
-        Self { inner, policy: Arc::new(policy), health }
+        Self { inner, shared: Arc::new(Shared { policy, health }) }
     }
 }
 
@@ -64,17 +70,17 @@ where
 {
     /// Tries the targets of the plan. The future holds nothing twice: what an `async fn` takes, it moves once more.
     fn walk(&self, request: Request<Routed>) -> impl Future<Output = Result<Response<ResBody>, Fault>> + use<S, ResBody> {
-        let Self { mut inner, policy, health } = self.clone();
-        let deadline = deadline(policy.total);
+        let Self { mut inner, shared } = self.clone();
+        let deadline = deadline(shared.policy.total);
         let (parts, Routed { call, plan }) = request.into_parts();
         // An upload can be sent once.
         let once = call.payload().whole().is_none();
         let targets = if plan.fallbacks && !once { plan.targets.len() } else { plan.targets.len().min(1) };
-        let mut parts = Some(parts);
+        let mut head = Request::from_parts(parts, ());
         let mut walk = Walk::new(targets);
         let mut tried = None;
-        let late = || Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead);
         async move {
+            let Shared { policy, health } = &*shared;
             policy.deposit();
             while let Some(target) = plan.targets.get(walk.target()) {
                 let provider = target.provider.name.as_str();
@@ -93,30 +99,28 @@ where
                 let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
                 let begun = begun.map_err(|fault| so_far(fault.with_attempts(walk.attempts()), tried.take()));
                 let tally = begun?.running(pass.running());
-                let last = once || walk.is_last(&policy);
-                let ready = by(deadline, inner.ready()).await.map(|ready| ready.map_err(|error| Fault::from(error.into())));
-                let fault = match ready {
-                    Some(Ok(ready)) => {
-                        let Some(head) = (if last { parts.take() } else { parts.clone() }) else { break };
-                        let (call, target, tally) = (call.clone(), target.clone(), tally.clone());
-                        let attempt = Attempt { call, target, number, tally, deadline: Some(deadline) };
-                        match by(deadline, ready.call(Request::from_parts(head, attempt))).await {
-                            Some(Ok(response)) => {
-                                pass.succeed();
-                                return Ok(response);
-                            }
-                            Some(Err(error)) => Fault::from(error.into()),
-                            None => late(),
-                        }
+                let last = once || walk.is_last(policy);
+                let answer = by(deadline, async {
+                    let ready = inner.ready().await?;
+                    // The head that came has room for what is written into it. A copy, for another attempt, has none.
+                    let spare = if last { Request::default() } else { head.clone() };
+                    let (call, target, tally) = (call.clone(), target.clone(), tally.clone());
+                    let attempt = Attempt { call, target, number, tally, deadline: Some(deadline) };
+                    ready.call(mem::replace(&mut head, spare).map(|()| attempt)).await
+                });
+                let fault = match answer.await {
+                    Some(Ok(response)) => {
+                        pass.succeed();
+                        return Ok(response);
                     }
-                    Some(Err(fault)) => fault,
-                    None => late(),
+                    Some(Err(error)) => Fault::from(error.into()),
+                    None => Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead),
                 };
                 tried = Some(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() });
                 tally.end(Outcome::Failed, Some(&fault));
                 drop(tally);
                 judge(pass, &fault);
-                match walk.failed(provider, fault, &policy, jitter()) {
+                match walk.failed(provider, fault, policy, jitter()) {
                     Step::Stop => break,
                     _ if last => break,
                     Step::Try { repeat: false, .. } => {}
