@@ -237,6 +237,8 @@ pub struct Verdict {
 
 impl Fault {
     /// A fault before anything was sent.
+    // Cold, as all that makes faults: the code of a call that goes well lies together.
+    #[cold]
     pub fn new(kind: FaultKind) -> Self {
         Self(Box::new(Facts {
             kind,
@@ -250,6 +252,7 @@ impl Fault {
     }
 
     /// A request that is wrong at one place.
+    #[cold]
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(FaultKind::InvalidRequest(vec![Detail { path: path.into(), message: message.into() }]))
     }
@@ -578,6 +581,7 @@ impl Error for Fault {
 }
 
 impl From<FaultKind> for Fault {
+    #[cold]
     fn from(kind: FaultKind) -> Self {
         Self::new(kind)
     }
@@ -585,6 +589,7 @@ impl From<FaultKind> for Fault {
 
 /// Finds the fault in an error of ours or of a foreign layer: Tower's `Elapsed` and `Overloaded`, length limits, hyper.
 impl From<BoxError> for Fault {
+    #[cold]
     fn from(error: BoxError) -> Self {
         let error = match error.downcast::<Fault>() {
             Ok(fault) => return *fault,

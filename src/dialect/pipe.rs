@@ -184,11 +184,13 @@ pub enum StreamErrorKind {
 
 impl StreamError {
     /// An answer that is not the API's shape.
+    #[cold]
     pub fn malformed(message: impl Into<String>) -> Self {
         Self { kind: StreamErrorKind::Malformed, message: message.into() }
     }
 
     /// Events out of order.
+    #[cold]
     pub fn order(message: impl Into<String>) -> Self {
         Self { kind: StreamErrorKind::Order, message: message.into() }
     }
