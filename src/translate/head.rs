@@ -39,14 +39,13 @@ const MAX_LOSS: usize = 2048;
 /// The provider's request. Trusts the caller's head for nothing but the allow-list.
 pub(super) fn outgoing(
     mut parts: Parts,
-    operation: Operation,
-    caller: &'static dyn Dialect,
+    notes: &AnswerNotes,
     dialect: &'static dyn Dialect,
-    target: &Target,
     body: Outgoing,
 ) -> Result<Request<Outgoing>, Fault> {
+    let AnswerNotes { call, target, .. } = notes;
     let headers = &mut parts.headers;
-    let own: &[HeaderName] = if caller.name() == dialect.name() { &OWN } else { &[] };
+    let own: &[HeaderName] = if call.dialect.name() == dialect.name() { &OWN } else { &[] };
     let mut accept = None;
     let mut kept: SmallVec<[(HeaderName, HeaderValue); 2]> = SmallVec::new();
     // Lists may come in several lines.
@@ -68,7 +67,7 @@ pub(super) fn outgoing(
         headers.entry(name).or_insert_with(|| value.clone());
     }
     parts.method = Method::POST;
-    parts.uri = uri(target, operation, dialect)?;
+    parts.uri = uri(target, call.operation, dialect)?;
     parts.version = Version::default();
     Ok(Request::from_parts(parts, body))
 }

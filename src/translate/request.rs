@@ -30,12 +30,11 @@ pub(super) struct Translated {
 /// What the dialect cannot say; in strict mode, what it would lose.
 pub(super) fn translate(attempt: Attempt, config: &Config, map: Option<Box<dyn EventMap>>) -> Result<Translated, Fault> {
     let Attempt { call, target, number, tally, .. } = attempt;
-    let facts = call.facts().clone();
+    let sent = Instant::now();
+    let notes = Arc::new(AnswerNotes { call: call.facts().clone(), target, tally, attempt: number, sent, committed: OnceLock::new() });
+    let (facts, target) = (&*notes.call, &notes.target);
     let caller = facts.dialect;
     let dialect = if facts.operation == Operation::Chat { target.dialect_for(caller) } else { caller };
-    let sent = Instant::now();
-    let notes =
-        Arc::new(AnswerNotes { call: facts.clone(), target: target.clone(), tally, attempt: number, sent, committed: OnceLock::new() });
     let options = AnswerOptions {
         include_usage: facts.include_usage,
         rich_usage: facts.rich_usage && config.annotate,

@@ -59,13 +59,12 @@ where
 
     fn call(&mut self, request: Request<Attempt>) -> Self::Future {
         let (parts, attempt) = request.into_parts();
-        let (call, target) = (attempt.call.facts().clone(), attempt.target.clone());
         let (tally, until) = (attempt.call.tally().clone(), attempt.deadline);
-        let map = self.config.map.as_ref().map(|map| map(&call));
+        let map = self.config.map.as_ref().map(|map| map(attempt.call.facts()));
         let translated = translate(attempt, &self.config, map).and_then(|translated| {
             let Translated { dialect, body, pipe, notes, losses } = translated;
-            let request = head::outgoing(parts, call.operation, call.dialect, dialect, &target, body)?;
-            let total = deadline(target.timeouts.total);
+            let request = head::outgoing(parts, &notes, dialect, body)?;
+            let total = deadline(notes.target.timeouts.total);
             let (config, headers) = (self.config.clone(), HeaderMap::new());
             Ok((request, Box::new(Exchange { tally, dialect, pipe, notes, losses, config, total, status: None, headers })))
         });
