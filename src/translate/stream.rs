@@ -220,6 +220,8 @@ where
     /// Takes the next bytes.
     fn chunk(&mut self, data: &[u8]) {
         let Self { frames, pipe, out, seen, .. } = self;
+        // What comes of a chunk is mostly about as long, or a little longer: made room for once, it need not grow.
+        out.reserve(data.len() + data.len() / 4);
         let fed = frames.feed(data, &mut |frame| {
             // What follows the end, or an error, is not the answer's.
             if seen.ended || seen.error.is_some() { Ok(()) } else { pipe.frame(frame, out, seen) }
