@@ -8,13 +8,13 @@ use std::{
 use super::Record;
 use crate::{
     dialect::Usage,
-    fault::Fault,
+    fault::{Fault, FaultKind},
     stage::{GenerationId, Intent, Principal},
 };
 
 /// Keeps the books: told before each attempt, and once when the call is over.
 ///
-/// All methods are called on the request path, [`settle`](Self::settle) also from `Drop`: they must not block on a
+/// All methods are called on the request path, those that settle and commit also from `Drop`: they must not block on a
 /// database. A closure `Fn(Record)` is a ledger, `()` is one that forgets.
 ///
 /// A ledger on disk may write what several calls say in one go. It has `queue_intent` and `queue_settlement`, which only
@@ -62,20 +62,34 @@ pub trait Ledger: Send + Sync + 'static {
         None
     }
 
-    /// Writes the entry, if that has not happened since. One whose call is dropped before this is never committed: it is
-    /// for the ledger to write it some time.
+    /// Writes the entry, if that has not happened since. The intent of a call that is dropped before this is never
+    /// committed: it is for the ledger to write it some time. A ledger that queues has this method too; without it no
+    /// attempt is dispatched.
     ///
     /// # Errors
     /// The entry could not be written: an intent's attempt is not dispatched, a settlement is for the ledger to keep.
     fn commit(&self, queued: Queued) -> Result<(), Fault> {
         let _ = queued;
-        Ok(())
+        Err(FaultKind::LedgerUnavailable.into())
     }
 }
 
-/// An entry's number in its ledger's line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Queued(pub u64);
+/// A place in a ledger's line: for its [`commit`](Ledger::commit), once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "what is queued is to be committed"]
+pub struct Queued(u64);
+
+impl Queued {
+    /// The place that the ledger calls `number`.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// What the ledger calls it.
+    pub fn number(&self) -> u64 {
+        self.0
+    }
+}
 
 /// An attempt about to be dispatched, and what is expected of it.
 #[derive(Clone, Copy, Debug)]

@@ -98,13 +98,18 @@ impl Recorder {
         }
     }
 
+    fn commit(&mut self) {
+        if let Some((queued, _)) = self.queued.take() {
+            self.account.commit_settlement(queued);
+        }
+    }
+
     /// Ready once the ledger has written what it was given, if it was.
     pub(super) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some((queued, turn)) = &mut self.queued {
+        if let Some((_, turn)) = &mut self.queued {
             ready!(Pin::new(turn).poll(cx));
-            self.account.commit_settlement(*queued);
-            self.queued = None;
         }
+        self.commit();
         Poll::Ready(())
     }
 }
@@ -112,9 +117,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.finish(Cause::Left);
-        if let Some((queued, _)) = self.queued {
-            self.account.commit_settlement(queued);
-        }
+        self.commit();
     }
 }
 

@@ -15,7 +15,7 @@ use super::{CallFacts, health::Running};
 use crate::{
     catalog::{Cost, Target},
     dialect::{End, Losses, Seen, Usage},
-    fault::{AttemptFault, Fault, Phase},
+    fault::{AttemptFault, Fault, FaultKind, Phase},
 };
 
 /// A call's running account: made by the meter, carried in the [`Call`](super::Call), inert without one.
@@ -154,13 +154,14 @@ impl Tally {
         let index = account.open(number, target);
         let begun = account.begin.begin(Intent { attempt: number, target, call }).await;
         let mut entries = account.entries();
-        match begun {
-            Ok(()) => {
-                if let Some(entry) = entries.attempts.get_mut(index) {
-                    (entry.started, entry.sent) = (Instant::now(), true);
-                }
-            }
-            Err(_) => entries.attempts.truncate(index),
+        let last = index + 1 == entries.attempts.len();
+        match (&begun, entries.attempts.get_mut(index)) {
+            (Ok(()), Some(entry)) => (entry.started, entry.sent) = (Instant::now(), true),
+            // The books were closed meanwhile: what is dispatched now would not be in them.
+            (Ok(()), None) => return Err(FaultKind::Cancelled.into()),
+            (Err(_), _) if last => _ = entries.attempts.pop(),
+            // Another began behind it, and knows its place: this one stays as one that was not sent.
+            (Err(_), _) => {}
         }
         drop(entries);
         begun.map(|()| AttemptTally { account: Some(account.clone()), index, target: target.clone(), running: None })

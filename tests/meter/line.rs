@@ -43,7 +43,7 @@ impl Line {
 
     fn queue(&self, what: &'static str) -> Option<Queued> {
         self.say(what);
-        Some(Queued(self.0.number.fetch_add(1, Ordering::Relaxed)))
+        Some(Queued::new(self.0.number.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -179,7 +179,7 @@ async fn a_ledger_that_panics_as_it_writes_admits_nobody() {
     impl Ledger for Panics {
         fn settle(&self, _: Record) {}
         fn queue_intent(&self, _: &Intended<'_>) -> Result<Option<Queued>, Fault> {
-            Ok(Some(Queued(1)))
+            Ok(Some(Queued::new(1)))
         }
         fn commit(&self, _: Queued) -> Result<(), Fault> {
             panic!("the disk is gone");
@@ -192,4 +192,49 @@ async fn a_ledger_that_panics_as_it_writes_admits_nobody() {
     });
     let fault = MeterLayer::new(Panics).layer(service).oneshot(call(false)).await.err().unwrap();
     assert_eq!(fault.code(), "ledger_unavailable");
+}
+
+#[tokio::test]
+async fn what_begins_after_the_books_are_closed_is_not_dispatched() {
+    let line = Line::default();
+    let service = service_fn(|request: Request<Call>| async move {
+        let call = request.into_body();
+        let target = target("one", "1", "2");
+        let mut begins = Box::pin(call.tally().begin(call.facts(), &target, 1));
+        poll_fn(|cx| Poll::Ready(begins.as_mut().poll(cx).is_pending())).await;
+        call.tally().close();
+        let fault = begins.await.expect_err("the record is written, and would not tell of it");
+        assert_eq!(fault.code(), "cancelled");
+        Err::<Response<Script>, _>(fault)
+    });
+    assert!(MeterLayer::new(line.clone()).layer(service).oneshot(call(true)).await.is_err());
+    assert_eq!(line.0.records.records().len(), 1);
+}
+
+#[tokio::test]
+async fn attempts_that_begin_together_are_each_in_the_books() {
+    let line = Line::default();
+    let told = line.clone();
+    let service = service_fn(move |request: Request<Call>| {
+        let line = told.clone();
+        async move {
+            let call = request.into_body();
+            let target = target("one", "1", "2");
+            let begin = |number| Box::pin(call.tally().begin(call.facts(), &target, number));
+            let (mut first, mut second) = (begin(1), begin(2));
+            poll_fn(|cx| Poll::Ready((first.as_mut().poll(cx).is_pending(), second.as_mut().poll(cx).is_pending()))).await;
+            line.0.full.store(true, Ordering::Relaxed);
+            assert!(first.await.is_err());
+            line.0.full.store(false, Ordering::Relaxed);
+            let tally = second.await?;
+            tally.head(200);
+            tally.seen(&seen(Some(usage(90, 25)), 100));
+            tally.end(Outcome::Complete, None);
+            Ok::<_, Fault>(Response::new(script([])))
+        }
+    });
+    assert!(MeterLayer::new(line.clone()).layer(service).oneshot(call(true)).await.is_ok());
+    let record = line.0.records.records().pop().unwrap();
+    let told: Vec<_> = record.attempts.iter().map(|attempt| attempt.cost_nanos).collect();
+    assert_eq!(told, [0, 140_000]);
 }

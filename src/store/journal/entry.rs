@@ -1,4 +1,4 @@
-//! What one `write` puts into a segment.
+//! What a segment is made of.
 //!
 //! ```text
 //! length of the payload: u32 | CRC-32 of kind and payload: u32 | kind: u8 | payload
@@ -11,7 +11,7 @@
 pub(super) enum Entry<'a> {
     /// An attempt was about to be dispatched: an [`IntentEntry`](super::intent::IntentEntry).
     Intent(&'a [u8]),
-    /// A call was settled: a [row](rows).
+    /// A call was settled: a [row](crate::store::rows).
     Settlement(&'a [u8]),
 }
 

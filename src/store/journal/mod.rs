@@ -34,8 +34,9 @@ use crate::{
 ///
 /// Entries are in the operating system's hands when [`intend`](Ledger::intend), [`settle`](Ledger::settle) or
 /// [`commit`](Ledger::commit) returns: they outlive the process, also one killed by signal 9. What several calls queued
-/// before one of them commits is one `write`: on a busy server most entries share theirs. [`sync`](JournalBuilder::sync) makes them outlive a power loss;
-/// without it a power loss takes what the system had not written back yet, and nothing else.
+/// before one of them commits is one `write`: on a busy server most entries share theirs. [`sync`](JournalBuilder::sync)
+/// makes them outlive a power loss; without it a power loss takes what the system had not written back yet, and nothing
+/// else.
 ///
 /// One process at a time has a folder open. Opening reads what an earlier one left: attempts that it announced and never
 /// settled become records, as [`unsettled`](JournalBuilder::unsettled) says. A [`Shipper`] takes records to a database and
@@ -67,7 +68,7 @@ struct Shared {
     /// What is to be written. Whoever holds `writer` may lock it, and not the other way round.
     queue: Mutex<Queue>,
     writer: Mutex<Writer>,
-    /// The number of the newest entry that is written.
+    /// The number of the newest entry that is written, and with it all before it.
     written: AtomicU64,
     refusals: Mutex<Refusals>,
     /// Whether writing fails, so that it is said once and not per call.
@@ -146,7 +147,8 @@ impl JournalBuilder {
         for record in left.iter().filter_map(|intents| intent::died(intents, self.unsettled)) {
             journal.0.push(&record);
         }
-        journal.note(journal.0.write_all().err());
+        // What cannot be written waits, and that was said.
+        let _ = journal.0.write_all();
         Ok(journal)
     }
 }
@@ -197,7 +199,7 @@ impl Journal {
         for record in &folded {
             self.0.push(record);
         }
-        self.note(self.0.write_all().err());
+        let _ = self.0.write_all();
     }
 
     /// The next settled calls from `from` on. Blocks on the disk.
@@ -209,19 +211,6 @@ impl Journal {
     fn forget(&self, shipped: Position) -> io::Result<()> {
         let needed = self.0.writer().oldest_needed().min(shipped.segment);
         self.0.folder.segments()?.into_iter().filter(|number| *number < needed).try_for_each(|number| self.0.folder.delete(number))
-    }
-
-    /// Says once that writing fails, and once that it works again.
-    fn note(&self, error: Option<io::Error>) {
-        let failing = &self.0.failing;
-        if let Some(error) = error {
-            if !failing.swap(true, Ordering::Relaxed) {
-                tracing::error!(folder = %self.path().display(), %error, "the journal cannot be written: no calls are admitted");
-            }
-        } else if failing.load(Ordering::Relaxed) {
-            failing.store(false, Ordering::Relaxed);
-            tracing::info!(folder = %self.path().display(), "the journal can be written again");
-        }
     }
 }
 
@@ -239,7 +228,8 @@ impl Ledger for Journal {
 
     fn queue_intent(&self, intended: &Intended<'_>) -> Result<Option<Queued>, Fault> {
         let id = &intended.intent.call.id;
-        Ok(Some(Queued(self.0.queue().push(Kind::Intent, id, |out| intent::write(intended, out)))))
+        self.0.make_room().map_err(unavailable)?;
+        Ok(Some(Queued::new(self.0.queue().push(Kind::Intent, id, |out| intent::write(intended, out)))))
     }
 
     fn queue_settlement(&self, record: Record) -> Option<Queued> {
@@ -247,26 +237,21 @@ impl Ledger for Journal {
         // leave out.
         let used = record.usage.counts != Usage::default() || record.cost_nanos > 0;
         if record.success || used || !record.attempts.is_empty() {
-            return self.0.push(&record).map(Queued);
+            return self.0.push(&record).map(Queued::new);
         }
         // While nothing can be written, everybody is refused: those records must not take the room of calls that ran.
         let failing = self.0.failing.load(Ordering::Relaxed);
         let (record, folded) = self.0.refusals().pass(record, SystemTime::now(), failing);
-        folded.iter().chain(&record).filter_map(|record| self.0.push(record)).max().map(Queued)
+        folded.iter().chain(&record).filter_map(|record| self.0.push(record)).max().map(Queued::new)
     }
 
-    fn commit(&self, Queued(number): Queued) -> Result<(), Fault> {
-        match self.0.commit(number) {
-            Ok(()) => {
-                self.note(None);
-                Ok(())
-            }
-            Err(error) => {
-                self.note(Some(io::Error::new(error.kind(), error.to_string())));
-                Err(Fault::new(FaultKind::LedgerUnavailable).with_source(error))
-            }
-        }
+    fn commit(&self, queued: Queued) -> Result<(), Fault> {
+        self.0.commit(queued.number()).map_err(unavailable)
     }
+}
+
+fn unavailable(error: io::Error) -> Fault {
+    Fault::new(FaultKind::LedgerUnavailable).with_source(error)
 }
 
 /// The most that waits for a disk that cannot be written. Admission stops long before: only calls that run then come here.
@@ -276,13 +261,19 @@ impl Shared {
     /// Queues a settlement; gives its number.
     fn push(&self, record: &Record) -> Option<u64> {
         let id = &record.request_id;
-        let mut queue = self.queue();
-        if queue.len() > MOST_WAITING {
-            drop(queue);
-            tracing::error!(generation = %id, cost_nanos = record.cost_nanos, "a record is lost: too many wait for the disk");
+        if let Err(error) = self.make_room() {
+            tracing::error!(generation = %id, cost_nanos = record.cost_nanos, %error, "a record is lost: too many wait for the disk");
             return None;
         }
-        Some(queue.push(Kind::Settlement, id, |out| rows::write(record, out)))
+        Some(self.queue().push(Kind::Settlement, id, |out| rows::write(record, out)))
+    }
+
+    /// Sees to it that not too much waits.
+    fn make_room(&self) -> io::Result<()> {
+        if self.queue().len() <= MOST_WAITING {
+            return Ok(());
+        }
+        self.write_all()
     }
 
     /// Writes the entry of this number, and with it whatever else waits. If that fails an announcement is taken back, and
@@ -297,10 +288,12 @@ impl Shared {
             return Ok(());
         }
         let written = self.write(&mut writer);
-        if written.is_err() {
-            // Under the writer's lock: nobody has written it since.
-            self.queue().withdraw(number);
+        // Some may be written where not all are.
+        if is_written() {
+            return Ok(());
         }
+        // Under the writer's lock: nobody has written it since.
+        self.queue().withdraw(number);
         written
     }
 
@@ -309,10 +302,21 @@ impl Shared {
         self.write(&mut self.writer())
     }
 
+    /// Says once that writing fails, and once that it works again.
     fn write(&self, writer: &mut Writer) -> io::Result<()> {
-        let newest = writer.write(&self.folder, &self.queue)?;
-        self.written.store(newest, Ordering::Release);
-        Ok(())
+        let before = self.written.load(Ordering::Relaxed);
+        let outcome = writer.write(&self.folder, &self.queue, &self.written);
+        match &outcome {
+            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::error!(folder = %self.folder.path().display(), %error, "the journal cannot be written: no calls are admitted");
+            }
+            Ok(()) if self.written.load(Ordering::Relaxed) > before && self.failing.load(Ordering::Relaxed) => {
+                self.failing.store(false, Ordering::Relaxed);
+                tracing::info!(folder = %self.folder.path().display(), "the journal can be written again");
+            }
+            _ => {}
+        }
+        outcome
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -1,5 +1,7 @@
 //! Entries on their way into a segment: what several calls have to say goes there in one `write`.
 
+use std::collections::VecDeque;
+
 use super::entry::{self, Kind};
 use crate::stage::GenerationId;
 
@@ -7,16 +9,18 @@ use crate::stage::GenerationId;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     bytes: Vec<u8>,
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     /// How many entries came, ever.
     came: u64,
+    /// Where the first entry begins: before it lies what is written.
+    start: usize,
 }
 
 /// An entry in a [`Queue`].
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Its number, from 1.
-    number: u64,
+    pub(super) number: u64,
     pub(super) kind: Kind,
     pub(super) id: GenerationId,
     /// Where its bytes end.
@@ -29,22 +33,25 @@ const USUAL: usize = 256 << 10;
 impl Queue {
     /// Appends an entry about call `id`, whose payload is what `payload` appends. Gives its number.
     pub(super) fn push(&mut self, kind: Kind, id: &GenerationId, payload: impl FnOnce(&mut Vec<u8>)) -> u64 {
-        // A payload that panicked left a part of itself.
-        self.bytes.truncate(self.waiting.last().map_or(0, |last| last.end));
+        self.cut();
         entry::write(kind, &mut self.bytes, payload);
         self.came += 1;
-        self.waiting.push(Waiting { number: self.came, kind, id: id.clone(), end: self.bytes.len() });
+        self.waiting.push_back(Waiting { number: self.came, kind, id: id.clone(), end: self.bytes.len() });
         self.came
     }
 
-    /// How many entries came, ever: the number of the newest.
-    pub(super) fn came(&self) -> u64 {
-        self.came
+    /// Drops what no entry ends: a payload that panicked left a part of itself.
+    fn cut(&mut self) {
+        self.bytes.truncate(self.end());
+    }
+
+    fn end(&self) -> usize {
+        self.waiting.back().map_or(self.start, |last| last.end)
     }
 
     /// How many bytes wait.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.end() - self.start
     }
 
     /// Takes everything out. What is taken leaves its room to what comes: `emptied` is used again.
@@ -54,6 +61,11 @@ impl Queue {
 
     /// Puts back what was taken and could not be written: before what came since.
     pub(super) fn put_back(&mut self, mut taken: Self) {
+        taken.cut();
+        self.cut();
+        taken.bytes.drain(..taken.start);
+        let written = std::mem::take(&mut taken.start);
+        taken.waiting.iter_mut().for_each(|waiting| waiting.end -= written);
         let shift = taken.bytes.len();
         taken.bytes.append(&mut self.bytes);
         taken.waiting.extend(self.waiting.drain(..).map(|waiting| Waiting { end: waiting.end + shift, ..waiting }));
@@ -62,37 +74,42 @@ impl Queue {
 
     /// Takes an announcement back. What is no announcement, or gone, stays as it is.
     pub(super) fn withdraw(&mut self, number: u64) {
-        let Some(at) = self.waiting.iter().position(|waiting| waiting.number == number && waiting.kind == Kind::Intent) else { return };
-        let start = at.checked_sub(1).map_or(0, |before| self.waiting[before].end);
-        let length = self.waiting.remove(at).end - start;
+        let Ok(at) = self.waiting.binary_search_by_key(&number, |waiting| waiting.number) else { return };
+        let start = at.checked_sub(1).and_then(|before| self.waiting.get(before)).map_or(self.start, |before| before.end);
+        let Some(entry) = self.waiting.get(at).filter(|entry| entry.kind == Kind::Intent) else { return };
+        let length = entry.end - start;
+        self.waiting.remove(at);
         self.bytes.drain(start..start + length);
         self.waiting.iter_mut().skip(at).for_each(|waiting| waiting.end -= length);
     }
 
-    /// The first entries that `room` bytes have room for, one at least, and their bytes; `None` once there are no more.
-    pub(super) fn first(&self, room: u64) -> Option<(&[Waiting], &[u8])> {
-        let fit = self.waiting.partition_point(|waiting| waiting.end as u64 <= room).max(1);
-        let first = self.waiting.get(..fit)?;
-        Some((first, self.bytes.get(..first.last()?.end)?))
+    /// How many of the first entries `room` bytes have room for, one at least, and their bytes; `None` once there are no
+    /// more.
+    pub(super) fn first(&self, room: u64) -> Option<(usize, &[u8])> {
+        let fit = self.waiting.partition_point(|waiting| (waiting.end - self.start) as u64 <= room).max(1);
+        let last = self.waiting.get(fit - 1)?;
+        Some((fit, self.bytes.get(self.start..last.end)?))
     }
 
-    /// Drops the first `entries`: they are written.
-    pub(super) fn drop_first(&mut self, entries: usize) {
-        if entries == self.waiting.len() {
-            self.waiting.clear();
+    /// Takes the first entry out: it is written.
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
+        let first = self.waiting.pop_front()?;
+        self.start = first.end;
+        if self.waiting.is_empty() {
+            self.start = 0;
             self.bytes.clear();
             self.bytes.shrink_to(USUAL);
-        } else if let Some(end) = entries.checked_sub(1).and_then(|last| self.waiting.get(last)).map(|last| last.end) {
-            self.waiting.drain(..entries);
-            self.waiting.iter_mut().for_each(|waiting| waiting.end -= end);
-            self.bytes.drain(..end);
         }
+        Some(first)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        time::SystemTime,
+    };
 
     use proptest::prelude::*;
 
@@ -104,7 +121,7 @@ mod tests {
 
     /// The payloads in `queue`, as a reader finds them in its bytes.
     fn payloads(queue: &Queue) -> Vec<Vec<u8>> {
-        let (mut rest, mut found) = (&queue.bytes[..], Vec::new());
+        let (mut rest, mut found) = (&queue.bytes[queue.start..], Vec::new());
         while let Some((entry, length)) = entry::read(rest) {
             let (entry::Entry::Intent(payload) | entry::Entry::Settlement(payload)) = entry;
             found.push(payload.to_vec());
@@ -122,7 +139,8 @@ mod tests {
         assert_eq!((queue.len(), payloads(&taken)), (0, vec![b"a".to_vec()]));
         assert_eq!(push(&mut queue, Kind::Settlement, b"b"), 2);
         queue.put_back(taken);
-        assert_eq!((payloads(&queue), queue.came()), (vec![b"a".to_vec(), b"b".to_vec()], 2));
+        assert_eq!(payloads(&queue), [b"a", b"b"]);
+        assert_eq!(push(&mut queue, Kind::Settlement, b"c"), 3);
     }
 
     #[test]
@@ -137,34 +155,50 @@ mod tests {
     fn half_a_payload_is_nothing() {
         let mut queue = Queue::default();
         push(&mut queue, Kind::Intent, b"a");
-        let id = GenerationId::generate(SystemTime::now());
-        let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            queue.push(Kind::Intent, &id, |out| {
-                out.extend_from_slice(b"half");
-                panic!("the other half");
-            })
-        }));
-        assert!(pushed.is_err());
+        let half = |queue: &mut Queue| {
+            let id = GenerationId::generate(SystemTime::now());
+            let pushed = catch_unwind(AssertUnwindSafe(|| {
+                queue.push(Kind::Intent, &id, |out| {
+                    out.extend_from_slice(b"half");
+                    panic!("the other half");
+                })
+            }));
+            assert!(pushed.is_err());
+        };
+        half(&mut queue);
         push(&mut queue, Kind::Settlement, b"b");
         assert_eq!(payloads(&queue), [b"a", b"b"]);
+        // Nor where it is taken, and put back before others.
+        half(&mut queue);
+        let taken = queue.take(Queue::default());
+        push(&mut queue, Kind::Settlement, b"c");
+        half(&mut queue);
+        queue.put_back(taken);
+        assert_eq!(payloads(&queue), [b"a", b"b", b"c"]);
     }
 
     proptest! {
         /// Whatever the room, the pieces are whole entries, and together all of them.
         #[test]
-        fn pieces_are_whole_entries(lengths in proptest::collection::vec(0..40usize, 0..12), room in 0..120u64) {
+        fn pieces_are_whole_entries(lengths in proptest::collection::vec(0..40usize, 0..12), room in 0..120u64, put_back: bool) {
             let mut queue = Queue::default();
             for length in &lengths {
                 push(&mut queue, Kind::Settlement, &vec![7; *length]);
             }
             let all = queue.bytes.clone();
-            let mut written = Vec::new();
+            let (mut written, mut number) = (Vec::new(), 0);
             while let Some((first, bytes)) = queue.first(room) {
-                prop_assert!(first.len() == 1 || bytes.len() as u64 <= room);
+                prop_assert!(first == 1 || bytes.len() as u64 <= room);
                 written.extend_from_slice(bytes);
-                let entries = first.len();
-                queue.drop_first(entries);
+                for _ in 0..first {
+                    number += 1;
+                    prop_assert_eq!(queue.pop().map(|entry| entry.number), Some(number));
+                }
                 payloads(&queue);
+                if put_back {
+                    let taken = queue.take(Queue::default());
+                    queue.put_back(taken);
+                }
             }
             prop_assert_eq!(written, all);
         }

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Write},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{entry::Kind, folder::Folder, queue::Queue};
@@ -45,27 +48,26 @@ impl Writer {
         self.open.values().copied().min().unwrap_or(self.end.segment)
     }
 
-    /// Writes all that waits in `queue`, and gives the number of the newest entry; what cannot be written goes on waiting.
-    pub(super) fn write(&mut self, folder: &Folder, queue: &Mutex<Queue>) -> io::Result<u64> {
+    /// Writes all that waits in `queue`, and says of each entry by its number that it is `written`; what cannot be written
+    /// goes on waiting.
+    pub(super) fn write(&mut self, folder: &Folder, queue: &Mutex<Queue>, written: &AtomicU64) -> io::Result<()> {
         let lock = || queue.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = lock().take(std::mem::take(&mut self.emptied));
-        let newest = taken.came();
         while let Some((entries, bytes)) = taken.first(self.segment_size.saturating_sub(self.end.offset).min(MOST)) {
             if let Err(error) = self.append(folder, bytes) {
                 lock().put_back(taken);
                 return Err(error);
             }
-            for entry in entries {
+            for entry in (0..entries).map_while(|_| taken.pop()) {
+                written.store(entry.number, Ordering::Release);
                 match entry.kind {
-                    Kind::Intent => drop(self.open.entry(entry.id.clone()).or_insert(self.end.segment)),
+                    Kind::Intent => drop(self.open.entry(entry.id).or_insert(self.end.segment)),
                     Kind::Settlement => drop(self.open.remove(&entry.id)),
                 }
             }
-            let written = entries.len();
-            taken.drop_first(written);
         }
         self.emptied = taken;
-        Ok(newest)
+        Ok(())
     }
 
     /// Writes whole entries in one `write`.
