@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use portcullis::{
     catalog::Timeouts,
     meter::{RecordedUsage, UsageSource},
+    retry::RetryPolicy,
     stage::Outcome,
     translate::TranslateLayer,
 };
@@ -309,6 +310,41 @@ async fn f043_a_page_instead_of_an_answer_is_a_bad_gateway() {
         assert!(excerpt.starts_with("<html> <title>log in</title> with *** word") && excerpt.len() <= 512, "{excerpt}");
         let record = stack.record();
         assert_eq!((record.attempts[0].status, record.cost_nanos), (Some(200), 0), "no model wrote it");
+    }
+}
+
+#[tokio::test]
+async fn f052_no_error_tells_our_key_whatever_it_looks_like() {
+    const KEY: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+    let said = format!("unknown parameter near {KEY}");
+    for (caller, model) in [(CHAT, "gpt"), (CHAT, "claude"), (MESSAGES, "gpt"), (MESSAGES, "claude")] {
+        let at_openai = model == "gpt";
+        let (error, event) = match at_openai {
+            true => (openai_error("invalid_request_error", &said), openai_error_event("invalid_request_error", &said)),
+            false => (anthropic_error("invalid_request_error", &said), anthropic_error_event("invalid_request_error", &said)),
+        };
+        let words = match at_openai {
+            true => openai_events(&["Hel"])[..2].to_vec(),
+            false => anthropic_events(&["Hel"])[..3].to_vec(),
+        };
+        let behind_content: Vec<_> = words.into_iter().chain([event.clone()]).collect();
+        for (stream, script) in [
+            (false, Script::json(400, &error)),
+            (false, Script::json(400, format!("{}{said}", "word ".repeat(45)))),
+            (false, Script::json(200, &error)),
+            (true, Script::json(400, &error)),
+            (true, Script::sse([event])),
+            (true, Script::sse(behind_content)),
+        ] {
+            let stack = Stack::with(Options { key: KEY, retry: RetryPolicy::new().attempts(1), ..Options::default() }).await;
+            let provider = if at_openai { &stack.openai } else { &stack.anthropic };
+            provider.play(script);
+            let body = if caller == CHAT { chat(model, stream) } else { messages(model, stream) };
+            let answer = stack.ask(caller, body).await;
+            assert_eq!(provider.received().len(), 1);
+            assert!(!answer.text().contains(&KEY[..8]), "{}", answer.text());
+            assert!(answer.text().contains("***"), "{}", answer.text());
+        }
     }
 }
 

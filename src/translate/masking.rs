@@ -26,18 +26,39 @@ pub(super) fn credential(target: &Target) -> Option<&HeaderValue> {
     }
 }
 
-/// `text` without the credential, and without what stands behind its scheme (`Bearer`).
+/// The credential, and what stands behind its scheme (`Bearer`), if they are secrets.
+fn secrets(credential: Option<&HeaderValue>) -> impl Iterator<Item = String> {
+    let credential = credential.map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+    let bare = credential.as_deref().and_then(|credential| credential.split_once(' ')).map(|(_, secret)| secret.trim_start().to_owned());
+    [credential, bare].into_iter().flatten().filter(|secret| secret.len() >= LEAST)
+}
+
+/// `text` without the credential. What was cut off in the middle of it ends before it.
 pub(super) fn masked<'a>(text: &'a str, credential: Option<&HeaderValue>) -> Cow<'a, str> {
-    let Some(credential) = credential.map(|value| String::from_utf8_lossy(value.as_bytes())) else { return text.into() };
-    let credential = credential.trim();
-    let secret = credential.split_once(' ').map(|(_, secret)| secret.trim_start());
     let mut text = Cow::Borrowed(text);
-    for secret in [Some(credential), secret].into_iter().flatten() {
-        if secret.len() >= LEAST && text.contains(secret) {
-            text = text.replace(secret, MASK).into();
+    for secret in secrets(credential) {
+        if text.contains(&secret) {
+            text = text.replace(&secret, MASK).into();
+        }
+        let mut beginnings = (LEAST..secret.len()).rev().filter_map(|length| secret.get(..length));
+        if let Some(kept) = beginnings.find_map(|beginning| text.strip_suffix(beginning)) {
+            text = format!("{kept}{MASK}").into();
         }
     }
     text
+}
+
+/// JSON text without the credential, if it can be told from its escapes.
+fn masked_json(json: &Bytes, credential: Option<&HeaderValue>) -> Option<Bytes> {
+    let plain = |secret: &str| secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    if json.contains(&b'\\') && !secrets(credential).all(|secret| secret.split(' ').all(plain)) {
+        // `/` may be written `\/`, and anything by its number.
+        return None;
+    }
+    match masked(&String::from_utf8_lossy(json), credential) {
+        Cow::Owned(masked) => Some(Bytes::from(masked)),
+        Cow::Borrowed(_) => Some(json.clone()),
+    }
 }
 
 /// What the provider says of an error, masked.
@@ -49,11 +70,7 @@ pub(super) fn masked_error(mut error: UpstreamError, credential: Option<&HeaderV
     };
     mask(&mut error.message);
     [&mut error.kind, &mut error.code, &mut error.param, &mut error.request_id].into_iter().flatten().for_each(mask);
-    if let Some(raw) = &mut error.raw
-        && let Cow::Owned(masked) = masked(&String::from_utf8_lossy(raw), credential)
-    {
-        *raw = Bytes::from(masked);
-    }
+    error.raw = error.raw.and_then(|raw| masked_json(&raw, credential));
     error
 }
 
@@ -93,6 +110,19 @@ mod tests {
             assert_eq!(masked.raw.unwrap(), r#"{"message":"no such key: ***"}"#);
         }
         assert_eq!(masked_error(error.clone(), None), error);
+    }
+
+    #[test]
+    fn f052_a_key_that_is_cut_off_or_escaped_is_not_shown_either() {
+        let value = HeaderValue::from_static("Bearer 0a1b2c3d4e5f+/718293a4b5c6d7e8f9");
+        let clipped = UpstreamError { message: "no such key: 0a1b2c3d4e5f+/7182".into(), ..UpstreamError::default() };
+        assert_eq!(masked_error(clipped, Some(&value)).message, "no such key: ***");
+        for raw in [r#"{"message":"0a1b2c3d4e5f+\/718293a4b5c6d7e8f9"}"#, r#"{"message":"0a1b2c3d4e5f\u002B/718293a4b5c6d7e8f9"}"#] {
+            let escaped = UpstreamError { raw: Some(raw.into()), ..UpstreamError::default() };
+            assert_eq!(masked_error(escaped, Some(&value)).raw, None);
+        }
+        let plain = UpstreamError { raw: Some(r#"{"message":"a\nb"}"#.into()), ..UpstreamError::default() };
+        assert_eq!(masked_error(plain.clone(), Some(&HeaderValue::from_static(KEY))).raw, plain.raw);
     }
 
     #[test]

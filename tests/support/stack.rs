@@ -35,12 +35,20 @@ pub struct Options {
     pub retry: RetryPolicy,
     pub translate: TranslateLayer,
     pub drain: Duration,
+    /// What the gateway's providers know it by.
+    pub key: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let retry = RetryPolicy::new().backoff(Duration::ZERO, Duration::ZERO);
-        Self { timeouts: Timeouts::default(), retry, translate: TranslateLayer::new(), drain: Duration::from_secs(30) }
+        Self {
+            timeouts: Timeouts::default(),
+            retry,
+            translate: TranslateLayer::new(),
+            drain: Duration::from_secs(30),
+            key: "sk-upstream-secret",
+        }
     }
 }
 
@@ -59,7 +67,6 @@ impl Stack {
 
     pub async fn with(options: Options) -> Self {
         let (openai, anthropic) = (Provider::start().await, Provider::start().await);
-        let key = |secret: &str| ApiKey::new(secret);
         let price = || {
             let rate = |text, meter| Rate::parse(text, meter).expect("a price");
             let tier = Tier::default()
@@ -70,7 +77,7 @@ impl Stack {
         };
         let entry = |provider: &str, model: &str| TargetEntry::new(provider, model).price(price());
         let account = |preset: &'static Preset, name: &str, at: &Provider| {
-            let account = preset.account(name).base_url(at.url("/v1")).api_key(key("sk-upstream-secret")).timeouts(options.timeouts);
+            let account = preset.account(name).base_url(at.url("/v1")).api_key(ApiKey::new(options.key)).timeouts(options.timeouts);
             account.build().expect("an account")
         };
         let catalog = Catalog::builder()
