@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, FaultKind, Phase, Timeout, Tried},
-    stage::{Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, by, deadline},
+    stage::{Alarm, Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, deadline},
 };
 
 /// Tries the targets of a plan until one answers.
@@ -72,6 +72,7 @@ where
     fn walk(&self, request: Request<Routed>) -> impl Future<Output = Result<Response<ResBody>, Fault>> + use<S, ResBody> {
         let Self { mut inner, shared } = self.clone();
         let deadline = deadline(shared.policy.total);
+        let mut alarm = Alarm::at(deadline);
         let (parts, Routed { call, plan }) = request.into_parts();
         // An upload can be sent once.
         let once = call.payload().whole().is_none();
@@ -95,12 +96,12 @@ where
                     Err(Step::Stop) => break,
                 };
                 let number = walk.number();
-                let begun = by(deadline, call.tally().begin(call.facts(), target, number)).await;
+                let begun = alarm.bound(call.tally().begin(call.facts(), target, number)).await;
                 let begun = begun.unwrap_or_else(|| Err(FaultKind::Timeout(Timeout::Total).into()));
                 let begun = begun.map_err(|fault| so_far(fault.with_attempts(walk.attempts()), tried.take()));
                 let tally = begun?.running(pass.running());
                 let last = once || walk.is_last(policy);
-                let answer = by(deadline, async {
+                let answer = alarm.bound(async {
                     let ready = inner.ready().await?;
                     // The head that came has room for what is written into it. A copy, for another attempt, has none.
                     let spare = if last { Request::default() } else { head.clone() };

@@ -1,6 +1,7 @@
 //! Points in time that cannot overflow, and waiting until them.
 
 use std::{
+    borrow::BorrowMut,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -23,15 +24,15 @@ pub(crate) fn by<F: Future>(deadline: impl Into<Option<Instant>>, future: F) -> 
 }
 
 pin_project! {
-    /// The future of [`by`].
-    pub(crate) struct By<F> {
+    /// The future of [`by`], and of [`Alarm::bound`].
+    pub(crate) struct By<F, A = Alarm> {
         #[pin]
         future: F,
-        alarm: Alarm,
+        alarm: A,
     }
 }
 
-impl<F: Future> Future for By<F> {
+impl<F: Future, A: BorrowMut<Alarm>> Future for By<F, A> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -39,7 +40,7 @@ impl<F: Future> Future for By<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Some(output));
         }
-        this.alarm.poll(cx).map(|()| None)
+        this.alarm.borrow_mut().poll(cx).map(|()| None)
     }
 }
 
@@ -53,6 +54,12 @@ pub(crate) struct Alarm {
 impl Alarm {
     pub(crate) fn at(moment: impl Into<Option<Instant>>) -> Self {
         Self { at: moment.into(), sleep: None }
+    }
+
+    /// What `future` gives, or `None` if it has not by then. Of several futures one after the other, each may use the timer
+    /// that one before it has needed.
+    pub(crate) fn bound<F: Future>(&mut self, future: F) -> By<F, &mut Self> {
+        By { future, alarm: self }
     }
 
     /// Rings at another moment from now on.
@@ -94,5 +101,16 @@ mod tests {
         assert_eq!(by(started + Duration::from_secs(3), pending::<()>()).await, None);
         assert_eq!(started.elapsed(), Duration::from_secs(3));
         assert_eq!(by(started, async { tokio::task::yield_now().await }).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_futures_have_one_moment() {
+        let started = Instant::now();
+        let mut alarm = Alarm::at(started + Duration::from_secs(3));
+        assert_eq!(alarm.bound(tokio::time::sleep(Duration::from_secs(2))).await, Some(()));
+        assert_eq!(alarm.bound(pending::<()>()).await, None);
+        assert_eq!(started.elapsed(), Duration::from_secs(3));
+        assert_eq!(alarm.bound(pending::<()>()).await, None, "it is over");
+        assert_eq!(alarm.bound(ready(7)).await, Some(7));
     }
 }
