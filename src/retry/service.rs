@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, FaultKind, Phase, Timeout, Tried},
-    stage::{Alarm, Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, deadline},
+    stage::{Alarm, Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, Spare, deadline},
 };
 
 /// Tries the targets of a plan until one answers.
@@ -101,13 +101,14 @@ where
                 let begun = begun.map_err(|fault| so_far(fault.with_attempts(walk.attempts()), tried.take()));
                 let tally = begun?.running(pass.running());
                 let last = once || walk.is_last(policy);
+                let mut spare = None;
                 let answer = alarm.bound(async {
                     let ready = inner.ready().await?;
-                    // The head that came has room for what is written into it. A copy, for another attempt, has none.
-                    let spare = if last { Request::default() } else { head.clone() };
+                    // The head that came has room for what is written into it. What is kept for another attempt has none.
+                    spare = (!last).then(|| (Spare::of(&head), head.extensions().clone()));
                     let (call, target, tally) = (call.clone(), target.clone(), tally.clone());
                     let attempt = Attempt { call, target, number, tally, deadline: Some(deadline) };
-                    ready.call(mem::replace(&mut head, spare).map(|()| attempt)).await
+                    ready.call(mem::take(&mut head).map(|()| attempt)).await
                 });
                 let fault = match answer.await {
                     Some(Ok(response)) => {
@@ -117,6 +118,10 @@ where
                     Some(Err(error)) => Fault::from(error.into()),
                     None => Fault::new(FaultKind::Timeout(Timeout::Total)).at(Phase::BeforeHead),
                 };
+                if let Some((spare, extensions)) = spare {
+                    head = spare.into_request(());
+                    *head.extensions_mut() = extensions;
+                }
                 tried = Some(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() });
                 tally.end(Outcome::Failed, Some(&fault));
                 drop(tally);

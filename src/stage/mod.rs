@@ -22,6 +22,7 @@ mod outgoing;
 mod preferences;
 mod principal;
 mod routed;
+mod spare;
 mod tally;
 mod throughput;
 mod turn;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     at_once::AtOnce,
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
+    spare::Spare,
     tally::Beginner,
     throughput::throughput,
     turn::Turn,

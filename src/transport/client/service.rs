@@ -12,7 +12,7 @@ use std::{
 
 use foldhash::HashMap;
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    Request, Response, StatusCode, Uri, Version,
     header::HOST,
     uri::{Authority, PathAndQuery},
 };
@@ -29,9 +29,9 @@ use super::{
     tls,
 };
 use crate::{
-    catalog::{HttpOrigin, HttpVersion, Wire},
+    catalog::{HttpOrigin, HttpVersion, Target, Wire},
     fault::{Failure, Fault, FaultKind, Phase},
-    stage::Outgoing,
+    stage::{Outgoing, Spare},
 };
 
 /// Carries requests to providers over HTTP. Always ready; clones share their connections.
@@ -116,28 +116,32 @@ impl HttpClient {
     /// Does all that needs no waiting.
     fn send(&self, mut request: Request<Outgoing>) -> Result<Exchange, Fault> {
         let target = Arc::clone(request.body().target());
-        let Wire::Http(http) = &target.provider.wire else {
-            return Err(error::unsendable("the provider is not reached over HTTP"));
-        };
+        let http = wire(&target)?;
         let origin = self.origin(request.uri(), http)?;
-        authorize(&mut request, http)?;
         let connect = target.timeouts.connect;
         Ok(match origin.version {
             HttpVersion::Http1 => {
-                let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-                *request.uri_mut() = Uri::from(path);
-                *request.version_mut() = Version::HTTP_11;
-                request.headers_mut().insert(HOST, origin.host.clone());
+                let spare = request.body().is_replayable().then(|| (Spare::of(&request), request.body().clone()));
+                address(&mut request, http, &origin)?;
                 match origin.checkout() {
-                    Some(line) => Reused::send(line, origin, request, connect),
+                    Some(line) => Reused::send(line, origin, request, spare, connect),
                     None => Box::pin(anew(origin, request, connect)),
                 }
             }
             HttpVersion::Http2 => {
+                authorize(&mut request, http)?;
                 *request.version_mut() = Version::HTTP_2;
                 Box::pin(async move { http2::exchange(&origin, request, connect).await.map(|head| head.map(ProviderBody::http2)) })
             }
         })
+    }
+}
+
+/// How `target` is reached, which is over HTTP.
+fn wire(target: &Target) -> Result<&HttpOrigin, Fault> {
+    match &target.provider.wire {
+        Wire::Http(http) => Ok(http),
+        Wire::Demo => Err(error::unsendable("the provider is not reached over HTTP")),
     }
 }
 
@@ -154,6 +158,16 @@ fn authorize(request: &mut Request<Outgoing>, http: &HttpOrigin) -> Result<(), F
         value.set_sensitive(true);
         request.headers_mut().insert(name.clone(), value);
     }
+    Ok(())
+}
+
+/// Adds what a request needs on a connection of its origin.
+fn address(request: &mut Request<Outgoing>, http: &HttpOrigin, origin: &Origin) -> Result<(), Fault> {
+    authorize(request, http)?;
+    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(path);
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().insert(HOST, origin.host.clone());
     Ok(())
 }
 
@@ -187,7 +201,8 @@ pin_project! {
     struct Reused<H> {
         #[pin]
         sent: Sent<H>,
-        spare: Option<Spare>,
+        // Without what is added for a connection.
+        spare: Option<(Spare, Outgoing)>,
         connect: Duration,
         // The second try.
         again: Option<Exchange>,
@@ -195,8 +210,13 @@ pin_project! {
 }
 
 impl Reused<()> {
-    fn send(mut line: Box<Line>, origin: Arc<Origin>, request: Request<Outgoing>, connect: Duration) -> Exchange {
-        let spare = request.body().is_replayable().then(|| Spare::of(&request));
+    fn send(
+        mut line: Box<Line>,
+        origin: Arc<Origin>,
+        request: Request<Outgoing>,
+        spare: Option<(Spare, Outgoing)>,
+        connect: Duration,
+    ) -> Exchange {
         let head = line.send(request);
         Box::pin(Reused { sent: Sent { head, line: Some(line), origin }, spare, connect, again: None })
     }
@@ -214,10 +234,13 @@ impl<H: Head> Future for Reused<H> {
             };
             // The provider closed while the request was on its way: nobody's fault, and nobody answered it.
             let silent = !heard && !error.is_user();
-            let Some(request) = unsent.or_else(|| this.spare.take().filter(|_| silent).map(Spare::into_request)) else {
-                return Poll::Ready(Err(error::of_exchange(error, Phase::BeforeHead)));
+            let origin = this.sent.origin.clone();
+            let request = match (unsent, this.spare.take().filter(|_| silent)) {
+                (Some(unsent), _) => unsent,
+                (None, Some((spare, body))) => again(spare, body, &origin)?,
+                (None, None) => return Poll::Ready(Err(error::of_exchange(error, Phase::BeforeHead))),
             };
-            *this.again = Some(Box::pin(anew(this.sent.origin.clone(), request, *this.connect)));
+            *this.again = Some(Box::pin(anew(origin, request, *this.connect)));
         }
         this.again.as_mut().map_or(Poll::Pending, |again| again.as_mut().poll(cx))
     }
@@ -245,33 +268,12 @@ fn answer(response: Response<Incoming>, line: Box<Line>, origin: Arc<Origin>) ->
     Ok(response.map(|incoming| ProviderBody::http1(incoming, line, origin)))
 }
 
-/// What it takes to send a request again. Made for every call and hardly ever used: a list of headers is cheaper than a map.
-struct Spare {
-    method: Method,
-    uri: Uri,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Outgoing,
-}
-
-impl Spare {
-    fn of(request: &Request<Outgoing>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            body: request.body().clone(),
-        }
-    }
-
-    fn into_request(self) -> Request<Outgoing> {
-        let mut request = Request::new(self.body);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        for (name, value) in self.headers {
-            request.headers_mut().append(name, value);
-        }
-        request
-    }
+/// The same request once more.
+fn again(spare: Spare, body: Outgoing, origin: &Origin) -> Result<Request<Outgoing>, Fault> {
+    let target = Arc::clone(body.target());
+    let mut request = spare.into_request(body);
+    address(&mut request, wire(&target)?, origin)?;
+    Ok(request)
 }
 
 impl HttpClientBuilder {
