@@ -54,9 +54,12 @@ impl Picodollars {
         if part > 0 {
             // The dollar in front, which is not written, keeps the zeros behind the point.
             let mut buffer = itoa::Buffer::new();
-            let digits = buffer.format(part + USD as u64).trim_end_matches('0');
+            let mut digits = &buffer.format(part + USD as u64).as_bytes()[1..];
+            while let [significant @ .., b'0'] = digits {
+                digits = significant;
+            }
             out.extend_from_slice(b".");
-            out.extend_from_slice(digits.get(1..).unwrap_or_default().as_bytes());
+            out.extend_from_slice(digits);
         }
     }
 }
