@@ -7,10 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use smallvec::SmallVec;
 
+use super::head::{Head, MAX_NOTE, text};
 use crate::{
     dialect::{
         Dialect, GATEWAY_MEMBERS,
@@ -22,11 +23,12 @@ use crate::{
 
 /// What is known of a call before its body is read.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Asked<'h> {
     pub(super) operation: Operation,
     pub(super) dialect: &'static dyn Dialect,
     pub(super) id: GenerationId,
     pub(super) started: Instant,
+    pub(super) head: Head<'h>,
 }
 
 /// Members of the dialects that the gateway acts on.
@@ -40,19 +42,16 @@ const ALL: [&str; 8] = {
 const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const X_GATEWAY_FIDELITY: HeaderName = HeaderName::from_static("x-gateway-fidelity");
 const X_GATEWAY_METADATA: HeaderName = HeaderName::from_static("x-gateway-metadata");
-const X_TITLE: HeaderName = HeaderName::from_static("x-title");
 
 /// The most models to fall back to: each is looked up, and may be made for its name.
 const MAX_MODELS: usize = 32;
-/// The most bytes of a header that end up in a record.
-const MAX_NOTE: usize = 2048;
 
 /// Makes the call that `body` and `headers` ask for. With `own` unset, the gateway's own members are left alone.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) -> Result<Call, Fault> {
-    let Asked { operation, dialect, id, started } = asked;
+pub(super) fn read(body: Bytes, asked: Asked<'_>, headers: &HeaderMap, own: bool) -> Result<Call, Fault> {
+    let Asked { operation, dialect, id, started, head } = asked;
     let members = Members::scan(&body).map_err(|error| unreadable(&body, error))?;
     let reader = Reader::new(&body, &members, if own { &ALL } else { &SHARED })?;
     let model = match reader.text("model").and_then(plain) {
@@ -70,7 +69,7 @@ pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) ->
     let usage = reader.flag("usage")?;
     let include_usage = usage == Some(true) || options.is_some_and(|options| options.include_usage == Some(true));
     let meta = reader.flag("meta")?.unwrap_or(false);
-    let preferences = preferences(&reader, headers)?;
+    let preferences = preferences(&reader, head.wishes.then_some(headers))?;
     drop(reader);
     let facts = Arc::new(CallFacts {
         operation,
@@ -82,7 +81,7 @@ pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) ->
         rich_usage: usage != Some(false),
         meta,
         preferences,
-        app: text(headers, &X_TITLE).or_else(|| text(headers, &header::REFERER)).map(str::to_owned),
+        app: head.app().map(str::to_owned),
         members,
         started,
         created: SystemTime::now(),
@@ -90,7 +89,7 @@ pub(super) fn read(body: Bytes, asked: Asked, headers: &HeaderMap, own: bool) ->
     Ok(Call::new(facts, Payload::Whole(body)))
 }
 
-fn preferences(reader: &Reader<'_>, headers: &HeaderMap) -> Result<Preferences, Fault> {
+fn preferences(reader: &Reader<'_>, headers: Option<&HeaderMap>) -> Result<Preferences, Fault> {
     let mut preferences = Preferences {
         models: reader.value("models", "a list of model ids")?.unwrap_or_default(),
         session_id: reader.value("session_id", "a string")?,
@@ -110,7 +109,7 @@ fn preferences(reader: &Reader<'_>, headers: &HeaderMap) -> Result<Preferences, 
         wishes.unwrap_or_default().apply(&mut preferences);
     }
     // Most calls have none of these headers.
-    if headers.keys().any(|name| name.as_str().starts_with("x-gateway-")) {
+    if let Some(headers) = headers {
         prefer(headers, &mut preferences)?;
     }
     Ok(preferences)
@@ -138,17 +137,12 @@ fn prefer(headers: &HeaderMap, preferences: &mut Preferences) -> Result<(), Faul
 /// The text of a header that asks for something. One that cannot be read is refused: what it asks for is not passed over
 /// in silence.
 fn requested<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
-    match (headers.get_all(name).iter().count(), text(headers, name)) {
+    match (headers.get_all(name).iter().count(), headers.get(name).and_then(text)) {
         (0, _) => Ok(None),
         (1, Some(text)) => Ok(Some(text)),
         (1, None) => Err(Fault::invalid("", format!("header {name} is longer than {MAX_NOTE} bytes, or not plain text"))),
         _ => Err(Fault::invalid("", format!("header {name} is there more than once"))),
     }
-}
-
-/// A header's text, if it is short and printable.
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok().filter(|text| text.len() <= MAX_NOTE)
 }
 
 /// What a JSON string without escapes says.
@@ -265,7 +259,7 @@ mod tests {
     fn control(body: &str) -> Result<Arc<CallFacts>, String> {
         let dialect = crate::stage::Endpoint::dialect_of("/v1/chat/completions", &HeaderMap::new());
         let id = GenerationId::generate(SystemTime::UNIX_EPOCH);
-        let asked = Asked { operation: Operation::Chat, dialect, id, started: Instant::now() };
+        let asked = Asked { operation: Operation::Chat, dialect, id, started: Instant::now(), head: Head::default() };
         let call = read(Bytes::copy_from_slice(body.as_bytes()), asked, &HeaderMap::new(), true);
         call.map(|call| call.facts().clone()).map_err(|fault| fault.to_string())
     }

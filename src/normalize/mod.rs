@@ -37,6 +37,7 @@
 mod body;
 mod buffer;
 mod control;
+mod head;
 mod layer;
 mod read;
 mod service;

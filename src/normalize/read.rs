@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
 use http_body::{Body, Frame};
 use tokio::time::Instant;
 use tower::BoxError;
@@ -18,17 +17,16 @@ use crate::{
     stage::{by, deadline},
 };
 
-/// Reads `body` whole.
+/// Reads `body` whole, which is `declared` to have so many bytes.
 ///
 /// # Errors
 /// Too large, too slow, or broken off.
-pub(super) async fn whole<B>(body: B, headers: &HeaderMap, config: &Config) -> Result<Bytes, Fault>
+pub(super) async fn whole<B>(body: B, declared: Option<u64>, config: &Config) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let too_large = || Fault::new(FaultKind::BodyTooLarge { limit: config.max_body });
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let length = body.size_hint().exact().or(declared);
     if length.is_some_and(|length| length > config.max_body) {
         return Err(too_large());

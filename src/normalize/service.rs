@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::{
     NormalizedBody,
     control::{self, Asked},
+    head::Head,
     layer::Config,
     read,
 };
@@ -112,24 +113,15 @@ where
         Ok(Endpoint::Read(_)) | Err(Missing::Path) => return Err(FaultKind::NotFound { what: named(parts) }.into()),
         Err(Missing::Method(allow)) => return Err(FaultKind::MethodNotAllowed { allow }.into()),
     };
-    takes(&parts.headers)?;
-    let body = read::whole(body, &parts.headers, config).await?;
-    control::read(body, Asked { operation, dialect, id: id.clone(), started }, &parts.headers, config.members)
+    let head = Head::of(&parts.headers);
+    head.takes()?;
+    let body = read::whole(body, head.length(), config).await?;
+    control::read(body, Asked { operation, dialect, id: id.clone(), started, head }, &parts.headers, config.members)
 }
 
 /// Method and path, for a message.
 fn named(parts: &Parts) -> String {
     format!("{} {}", parts.method, parts.uri.path())
-}
-
-/// Refuses bodies that are not plain JSON.
-fn takes(headers: &HeaderMap) -> Result<(), Fault> {
-    let json = headers.get(header::CONTENT_TYPE).is_none_or(|value| {
-        let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        media.eq_ignore_ascii_case(b"application/json") || media.to_ascii_lowercase().ends_with(b"+json")
-    });
-    let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if json && plain { Ok(()) } else { Err(FaultKind::UnsupportedMediaType.into()) }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
