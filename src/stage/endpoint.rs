@@ -122,8 +122,12 @@ impl Endpoint {
         let call = |operation, dialect| Some(("POST", Self::Call { operation, dialect }));
         let read = |read| Some(("GET", Self::Read(read)));
         let unbuilt = |allow| Some((allow, Self::Unbuilt));
-        if path == "/healthz" {
-            return read(Read::Alive);
+        match path {
+            // Found at once: what is asked most, of several layers.
+            "/v1/chat/completions" => return call(Operation::Chat, CHAT),
+            "/v1/messages" => return call(Operation::Chat, MESSAGES),
+            "/healthz" => return read(Read::Alive),
+            _ => {}
         }
         let rest = match path.strip_prefix("/v1/") {
             Some(rest) => rest,
@@ -138,8 +142,6 @@ impl Endpoint {
             None => (rest, None),
         };
         match (head, tail) {
-            ("chat", Some("completions")) => call(Operation::Chat, CHAT),
-            ("messages", None) => call(Operation::Chat, MESSAGES),
             ("embeddings", None) => call(Operation::Embeddings, CHAT),
             ("moderations", None) => call(Operation::Moderations, CHAT),
             // The second is the path that the original guide prints for image generation.
