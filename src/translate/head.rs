@@ -14,15 +14,15 @@ use crate::{
     stage::{Operation, Outgoing, SERVER_TIMING, X_GATEWAY_ATTEMPTS, X_GATEWAY_MODEL, X_GATEWAY_PROVIDER, write_millis},
 };
 
-/// Headers of the caller that go up whatever the dialects.
-static SHARED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
-/// Headers of the caller that only its own dialect's providers understand.
-static OWN: [HeaderName; 4] = [
-    HeaderName::from_static("anthropic-version"),
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("idempotency-key"),
-];
+/// Whether a header of the caller goes up: some whatever the dialects, others only where the provider speaks the caller's
+/// `own` dialect and understands them.
+fn goes_up(name: &HeaderName, own: bool) -> bool {
+    match name.as_str() {
+        "traceparent" | "tracestate" => true,
+        "anthropic-version" | "anthropic-beta" | "openai-beta" | "idempotency-key" => own,
+        _ => false,
+    }
+}
 
 /// What was lost.
 const X_GATEWAY_LOSS: HeaderName = HeaderName::from_static("x-gateway-loss");
@@ -45,14 +45,14 @@ pub(super) fn outgoing(
 ) -> Result<Request<Outgoing>, Fault> {
     let AnswerNotes { call, target, .. } = notes;
     let headers = &mut parts.headers;
-    let own: &[HeaderName] = if call.dialect.name() == dialect.name() { &OWN } else { &[] };
+    let own = call.dialect.name() == dialect.name();
     let mut accept = None;
     let mut kept: SmallVec<[(HeaderName, HeaderValue); 2]> = SmallVec::new();
     // Lists may come in several lines.
     for (name, value) in &*headers {
         if *name == header::ACCEPT {
             accept.get_or_insert_with(|| value.clone());
-        } else if own.contains(name) || SHARED.contains(name) {
+        } else if goes_up(name, own) {
             kept.push((name.clone(), value.clone()));
         }
     }
