@@ -52,9 +52,13 @@ impl Picodollars {
             _ => out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes()),
         }
         if part > 0 {
+            let (mut part, mut unit) = (part, USD as u64);
+            while part % 1000 == 0 {
+                (part, unit) = (part / 1000, unit / 1000);
+            }
             // The dollar in front, which is not written, keeps the zeros behind the point.
             let mut buffer = itoa::Buffer::new();
-            let mut digits = &buffer.format(part + USD as u64).as_bytes()[1..];
+            let mut digits = &buffer.format(part + unit).as_bytes()[1..];
             while let [significant @ .., b'0'] = digits {
                 digits = significant;
             }
