@@ -59,7 +59,7 @@ fn path_of(place: Option<usize>) -> String {
 
 /// The targets that can answer, may be used, and are wished for. `place` is where the model is asked for.
 fn filtered(
-    targets: Vec<Arc<Target>>,
+    mut targets: Vec<Arc<Target>>,
     found: &Resolution,
     place: Option<usize>,
     call: &CallFacts,
@@ -70,16 +70,15 @@ fn filtered(
         Operation::Chat => !target.provider.dialects.is_empty(),
         _ => target.provider.openai_operations,
     };
-    let able: Vec<_> = targets.into_iter().filter(able).collect();
-    if able.is_empty() {
+    targets.retain(able);
+    if targets.is_empty() {
         let message = format!("no provider of this model offers {}", call.operation.name());
         return Err(Fault::invalid(path_of(place), message));
     }
-    let permitted: Vec<_> = match scopes {
-        Some(scopes) => able.into_iter().filter(|target| scopes.allows_provider(&target.provider.name)).collect(),
-        None => able,
-    };
-    if permitted.is_empty() {
+    if let Some(scopes) = scopes {
+        targets.retain(|target| scopes.allows_provider(&target.provider.name));
+    }
+    if targets.is_empty() {
         return Err(FaultKind::NotAllowed { what: format!("any provider of model `{}`", found.model.id) }.into());
     }
     let named = |names: &[String], target: &Target| names.iter().any(|name| name == target.provider.name.as_str());
@@ -88,7 +87,15 @@ fn filtered(
         let only = wishes.only.is_empty() || named(&wishes.only, target);
         Ok(free && only && !named(&wishes.ignore, target) && affordable(target, wishes)?)
     };
-    permitted.into_iter().filter_map(|target| wished(&target).map(|wished| wished.then_some(target)).transpose()).collect()
+    let mut wrong = None;
+    targets.retain(|target| match wished(target) {
+        Ok(wished) => wished,
+        Err(fault) => {
+            wrong.get_or_insert(fault);
+            false
+        }
+    });
+    wrong.map_or(Ok(targets), Err)
 }
 
 /// Whether `target` is within the caller's highest prices; one without a price is not.
