@@ -222,7 +222,7 @@ fn is_empty(json: &[u8]) -> bool {
 /// A JSON string's text.
 fn string(json: &[u8]) -> Option<Cow<'_, str>> {
     let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if inside.contains(&b'\\') {
+    if memchr::memchr(b'\\', inside).is_some() {
         serde_json::from_slice(json).ok().map(Cow::Owned)
     } else {
         std::str::from_utf8(inside).ok().map(Cow::Borrowed)
