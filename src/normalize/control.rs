@@ -165,14 +165,13 @@ struct Reader<'b>(SmallVec<[(&'static str, &'b [u8]); 4]>);
 impl<'b> Reader<'b> {
     /// Finds those with these `names`. None may be there twice, since parsers disagree on which of two counts.
     fn new(body: &'b [u8], members: &Members, names: &[&'static str]) -> Result<Self, Fault> {
-        let mut found = SmallVec::new();
-        for &name in names {
-            let mut called = members.all(body, name).map(|(_, member)| member.bytes(body));
-            let Some(json) = called.next() else { continue };
-            if called.next().is_some() {
+        let mut found = SmallVec::<[(&'static str, &'b [u8]); 4]>::new();
+        for member in members {
+            let Some(&name) = names.iter().find(|name| member.is(body, name)) else { continue };
+            if found.iter().any(|(other, _)| *other == name) {
                 return Err(Fault::invalid(format!("/{name}"), "is there more than once"));
             }
-            found.push((name, json));
+            found.push((name, member.bytes(body)));
         }
         Ok(Self(found))
     }

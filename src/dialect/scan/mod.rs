@@ -162,7 +162,7 @@ impl Members {
 
     /// The members called `name`, however its letters are escaped, and their numbers, in order. `body` is what was scanned.
     #[inline]
-    pub(crate) fn all<'m>(&'m self, body: &[u8], name: &str) -> impl DoubleEndedIterator<Item = (usize, &'m Member)> {
+    pub(super) fn all<'m>(&'m self, body: &[u8], name: &str) -> impl DoubleEndedIterator<Item = (usize, &'m Member)> {
         let list = if self.lengths.0 & Lengths::of(name.len()).0 == 0 { &[] } else { &self.list[..] };
         list.iter().enumerate().filter(move |(_, member)| member.is(body, name))
     }
