@@ -228,8 +228,8 @@ impl Ledger for Journal {
 
     fn queue_intent(&self, intended: &Intended<'_>) -> Result<Option<Queued>, Fault> {
         let id = &intended.intent.call.id;
-        self.0.make_room().map_err(unavailable)?;
-        Ok(Some(Queued::new(self.0.queue().push(Kind::Intent, id, |out| intent::write(intended, out)))))
+        let number = self.0.queue_with_room().map_err(unavailable)?.push(Kind::Intent, id, |out| intent::write(intended, out));
+        Ok(Some(Queued::new(number)))
     }
 
     fn queue_settlement(&self, record: Record) -> Option<Queued> {
@@ -261,19 +261,24 @@ impl Shared {
     /// Queues a settlement; gives its number.
     fn push(&self, record: &Record) -> Option<u64> {
         let id = &record.request_id;
-        if let Err(error) = self.make_room() {
-            tracing::error!(generation = %id, cost_nanos = record.cost_nanos, %error, "a record is lost: too many wait for the disk");
-            return None;
+        match self.queue_with_room() {
+            Ok(mut queue) => Some(queue.push(Kind::Settlement, id, |out| rows::write(record, out))),
+            Err(error) => {
+                tracing::error!(generation = %id, cost_nanos = record.cost_nanos, %error, "a record is lost: too many wait for the disk");
+                None
+            }
         }
-        Some(self.queue().push(Kind::Settlement, id, |out| rows::write(record, out)))
     }
 
-    /// Sees to it that not too much waits.
-    fn make_room(&self) -> io::Result<()> {
-        if self.queue().len() <= MOST_WAITING {
-            return Ok(());
+    /// The queue, if not too much waits in it.
+    fn queue_with_room(&self) -> io::Result<MutexGuard<'_, Queue>> {
+        let queue = self.queue();
+        if queue.len() <= MOST_WAITING {
+            return Ok(queue);
         }
-        self.write_all()
+        drop(queue);
+        self.write_all()?;
+        Ok(self.queue())
     }
 
     /// Writes the entry of this number, and with it whatever else waits. If that fails an announcement is taken back, and

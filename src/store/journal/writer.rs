@@ -1,7 +1,6 @@
 //! The end of the journal that is written.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Write},
     sync::{
@@ -9,6 +8,8 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use foldhash::HashMap;
 
 use super::{entry::Kind, folder::Folder, queue::Queue};
 use crate::{stage::GenerationId, store::Position};
@@ -22,7 +23,7 @@ pub(super) struct Writer {
     file: Option<File>,
     end: Position,
     /// Calls whose attempts were announced and that are not settled, and the segment that says so.
-    open: BTreeMap<GenerationId, u64>,
+    open: HashMap<GenerationId, u64>,
     /// What was written last: its room is used again.
     emptied: Queue,
 }
@@ -35,7 +36,7 @@ impl Writer {
     pub(super) fn new(folder: &Folder, number: u64, segment_size: u64, sync: bool) -> io::Result<Self> {
         let file = Some(folder.create(number)?);
         let end = Position { segment: number, offset: 0 };
-        Ok(Self { segment_size, sync, file, end, open: BTreeMap::new(), emptied: Queue::default() })
+        Ok(Self { segment_size, sync, file, end, open: HashMap::default(), emptied: Queue::default() })
     }
 
     /// Where the next entry goes: everything before it can be read.
