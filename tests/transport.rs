@@ -141,6 +141,38 @@ async fn calls_at_once_have_a_connection_each_and_the_last_to_rest_is_used_first
     assert_eq!(connections, [0, 1, 0]);
 }
 
+/// A call on a runtime that ends after it.
+fn elsewhere(client: &HttpClient, target: &Arc<Target>) -> String {
+    let (client, target) = (client.clone(), Arc::clone(target));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || runtime.block_on(async { text(call(&client, &target).await).await })).join().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_serves_the_runtime_that_opened_it() {
+    let provider = Provider::start().await;
+    let (client, target) = (HttpClient::new(), at(&provider));
+    assert_eq!(text(call(&client, &target).await).await, "{}");
+    assert_eq!(elsewhere(&client, &target), "{}");
+    assert_eq!(elsewhere(&client, &target), "{}");
+    assert_eq!(text(call(&client, &target).await).await, "{}");
+    let connections: Vec<usize> = provider.received().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 2, 0]);
+    // What is left of runtimes that ended is swept like all else.
+    client.sweep();
+    provider.until(|counts| counts.closed == 2).await;
+}
+
+#[test]
+fn without_a_runtime_a_call_is_refused() {
+    let reach = Reach::default();
+    let target = target("http://127.0.0.1:9/v1", &[chat()], reach);
+    let request = outgoing(&target, Outgoing::from_slices(Arc::clone(&target), chat(), [Bytes::from_static(b"{}")]));
+    let answer = tokio_test::task::spawn(HttpClient::new().oneshot(request)).poll();
+    let Poll::Ready(Err(fault)) = answer else { panic!("an answer without a runtime") };
+    assert_eq!((fault.kind(), fault.phase()), (&FaultKind::Internal, Phase::BeforeSend));
+}
+
 #[tokio::test]
 async fn an_idle_connection_that_was_closed_is_not_used() {
     let provider = Provider::start().await;

@@ -20,7 +20,7 @@ use portcullis::{
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_rustls::TlsAcceptor;
 
-use super::{HttpClient, Provider, Reach, call, chat, fault, support::tls, target, text};
+use super::{HttpClient, Provider, Reach, call, chat, elsewhere, fault, support::tls, target, text};
 
 /// Echoes bodies; counts connections. With TLS, gives its authority.
 async fn server(encrypted: bool, serve: usize) -> (String, Option<String>, Arc<AtomicUsize>) {
@@ -68,6 +68,18 @@ async fn echo(request: Request<Incoming>, left: Arc<AtomicUsize>, over: Arc<Noti
     assert!(!request.headers().contains_key("host"));
     let body = request.into_body().collect().await.unwrap().to_bytes();
     Ok(Response::new(Full::new(body)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_ended_takes_only_its_own_connection_along() {
+    let (url, ca_pem, connections) = server(false, 100).await;
+    let target = target(&url, &[chat()], Reach { version: HttpVersion::Http2, ca_pem, ..Reach::default() });
+    let client = HttpClient::new();
+    let first = elsewhere(&client, &target);
+    for _ in 0..2 {
+        assert_eq!(text(call(&client, &target).await).await, first);
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

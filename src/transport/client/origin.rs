@@ -11,7 +11,10 @@ use http::{
     uri::{Authority, Scheme},
 };
 use rustls::ClientConfig;
-use tokio::time::Instant;
+use tokio::{
+    runtime::{self, Handle},
+    time::Instant,
+};
 use tower::BoxError;
 
 use super::{
@@ -28,6 +31,8 @@ use crate::{
 /// What makes two requests share connections.
 #[derive(Clone)]
 pub(super) struct Key {
+    /// A connection lives on the runtime that opened it: elsewhere each of its events would cross over, and it ends with it.
+    runtime: runtime::Id,
     https: bool,
     /// As written: an `Authority` compares without regard to case, byte by byte, and it always comes from the same
     /// configuration.
@@ -40,6 +45,7 @@ pub(super) struct Key {
 impl Key {
     /// Where `uri` leads, the way that `origin` says.
     pub(super) fn new(uri: &Uri, origin: &HttpOrigin) -> Result<Self, Fault> {
+        let runtime = Handle::try_current().map_err(|error| Fault::new(FaultKind::Internal).with_source(error))?.id();
         let nowhere = || Fault::new(FaultKind::Internal).with_source("a provider's URI names no http(s) host");
         let https = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
@@ -47,13 +53,14 @@ impl Key {
             _ => return Err(nowhere()),
         };
         let authority = uri.authority().ok_or_else(nowhere)?.clone();
-        Ok(Self { https, authority, version: origin.version, proxy: origin.proxy.clone(), ca_pem: origin.ca_pem.clone() })
+        Ok(Self { runtime, https, authority, version: origin.version, proxy: origin.proxy.clone(), ca_pem: origin.ca_pem.clone() })
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.https == other.https
+        self.runtime == other.runtime
+            && self.https == other.https
             && self.authority.as_str() == other.authority.as_str()
             && self.version == other.version
             && self.proxy == other.proxy
@@ -67,7 +74,7 @@ impl Eq for Key {}
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.authority.as_str().hash(state);
-        self.https.hash(state);
+        self.runtime.hash(state);
     }
 }
 

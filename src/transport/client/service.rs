@@ -34,14 +34,14 @@ use crate::{
     stage::{Outgoing, Spare},
 };
 
-/// Carries requests to providers over HTTP. Always ready; clones share their connections.
+/// Carries requests to providers over HTTP. Always ready; clones share their connections, as far as they are on one runtime.
 ///
 /// It adds the provider's credential and the `host`, and changes nothing else. Redirects are answers like any other.
 ///
 /// Over HTTP/1.1 each running call has a connection, which is driven by the call's own future and by its answer's body:
 /// dropping either closes it. After an answer's clean end it rests until the next call, at most
 /// [`idle_timeout`](HttpClientBuilder::idle_timeout). Over HTTP/2 all calls to an origin share one connection, which a
-/// spawned task drives.
+/// spawned task drives. A connection serves the runtime that opened it alone, and ends with it.
 ///
 /// A request that found its resting connection closed, without a byte of an answer, is sent once more on a new
 /// connection, if it is in memory. There are no other retries here.
@@ -53,6 +53,7 @@ use crate::{
 /// | `Upstream(Connect)` | `BeforeSend` | refused, name not found, certificate not trusted, proxy unwilling |
 /// | `Upstream(Connection)` | `BeforeHead` | the connection broke while sending or waiting |
 /// | `Upstream(Protocol)` | `BeforeHead` | what came is not HTTP, or its head is larger than 32 KiB or has over 100 headers |
+/// | `Internal` | `BeforeSend` | it was called outside a Tokio runtime |
 /// | the caller's own | `BeforeHead` | the upload failed |
 ///
 /// Other deadlines are kept by the layers above: they drop the future or the body.
@@ -284,7 +285,7 @@ impl HttpClientBuilder {
         Self { tls: Some(config), ..self }
     }
 
-    /// How many connections to one origin rest at most. Default 256.
+    /// How many connections to one origin rest at most, on each runtime. Default 256.
     #[must_use]
     pub fn max_idle(mut self, connections: usize) -> Self {
         self.limits.max_idle = connections;
