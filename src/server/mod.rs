@@ -41,6 +41,7 @@ mod guard;
 mod listen;
 mod quiet;
 mod request;
+mod spread;
 mod streams;
 
 pub use self::{

@@ -25,6 +25,7 @@ use portcullis::server::{Ended, RequestBody, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
     time::{sleep, timeout},
@@ -272,6 +273,67 @@ async fn f024_no_more_connections_than_allowed() {
     }
     releasing.abort();
     assert!(house.most.load(SeqCst) <= 2);
+}
+
+/// Runtimes of one thread, each of which tells its name.
+fn runtimes(names: &[&'static str]) -> (Vec<Handle>, Vec<oneshot::Sender<()>>) {
+    let start = |name: &&'static str| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (handle, (stop, stopped)) = (runtime.handle().clone(), oneshot::channel::<()>());
+        let run = move || drop(runtime.block_on(stopped));
+        std::thread::Builder::new().name((*name).into()).spawn(run).unwrap();
+        (handle, stop)
+    };
+    names.iter().map(start).unzip()
+}
+
+#[tokio::test]
+async fn each_connection_is_served_where_the_fewest_are() {
+    let (handles, running) = runtimes(&["east", "west"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = service_fn(|_| async {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        Ok::<_, Infallible>(Response::new(http_body_util::Full::new(Bytes::from(name))))
+    });
+    let server = Server::new(listener).runtimes(handles);
+    let ended = tokio::spawn(server.serve(service, async { drop(stopped.await) }));
+    let mut streams = Vec::new();
+    for at in ["east", "west", "east", "west"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Its requests stay where it is.
+        for _ in 0..2 {
+            stream.write_all(GET.as_bytes()).await.unwrap();
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(at.as_bytes()) {
+                assert!(soon(stream.read_buf(&mut bytes)).await.unwrap() > 0, "{}", String::from_utf8_lossy(&bytes));
+            }
+        }
+        streams.push(stream);
+    }
+    // Connections at rest do not outlast the server.
+    stop.send(()).unwrap();
+    assert_eq!(soon(ended).await.unwrap(), Ended { dropped: 0 });
+    for stream in streams {
+        assert_eq!(rest(stream).await, "");
+    }
+    drop(running);
+}
+
+#[tokio::test]
+async fn a_runtime_that_has_ended_closes_what_it_is_given() {
+    let (handles, running) = runtimes(&["gone"]);
+    drop(running);
+    let gone = handles.clone();
+    let (house, _) = House::new();
+    let server = run(&house, |server| server.runtimes(handles)).await;
+    // Nothing runs on it any more.
+    soon(async { while gone[0].spawn(async {}).await.is_ok() {} }).await;
+    for _ in 0..2 {
+        assert_eq!(rest(server.open("").await).await, "");
+    }
+    assert_eq!(server.stop().await, Ended { dropped: 0 });
 }
 
 #[tokio::test]
