@@ -30,6 +30,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 const WHOLE: &str = r#"
 listen = "127.0.0.1:8787"
 database = "data/gateway.db"
+workers = 2
 
 [providers.openai]
 kind = "openai"
@@ -117,6 +118,7 @@ fn a_whole_file() {
     let key = &config.auth.keys[0].key;
     assert_eq!((key.name.as_str(), key.workspace.as_deref()), ("ci", Some("team")));
     assert_eq!(key.scopes.models, ["openai/*"]);
+    assert_eq!(config.workers.unwrap().get(), 2);
     assert_eq!((config.retry.attempts, config.retry.hold), (2, Duration::ZERO));
     assert_eq!((config.answers.annotate, config.answers.fidelity), (false, Fidelity::Strict));
     assert_eq!((config.limits.body, config.limits.connections, config.limits.head), (1 << 20, 100, Duration::from_millis(500)));
@@ -211,7 +213,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "listn = \"127.0.0.1:1\"",
         &[
-            "1:1: listn: this key is not known here; known are answers, auth, database, limits, listen, models, providers, redis, retry, state",
+            "1:1: listn: this key is not known here; known are answers, auth, database, limits, listen, models, providers, redis, retry, state, workers",
         ],
     ),
     ("listen = 8787", &["1:10: listen: a string is expected here, not a whole number"]),
@@ -344,6 +346,7 @@ const BAD: &[(&str, &[&str])] = &[
             "2:30: auth.keys[0].role: this key is not known here; known are key, models, name, operations, providers, workspace",
         ],
     ),
+    ("workers = 0", &["1:11: workers: 0 is not a whole number from 1 to 1024"]),
     ("[retry]\nattempts = 0", &["2:12: retry.attempts: 0 is not a whole number from 1 to 10"]),
     ("[retry]\nattempts = -1", &["2:12: retry.attempts: -1 is not a whole number from 1 to 10"]),
     ("[retry]\nhold = 10", &["2:8: retry.hold: a string is expected here, not a whole number"]),

@@ -23,6 +23,7 @@ mod models;
 mod serve;
 mod signals;
 mod usage;
+mod workers;
 
 use std::{
     fmt::{self, Write},
@@ -38,7 +39,7 @@ use crate::config::ConfigError;
 /// Reads the process's arguments, does what they say on a runtime of its own, and gives the exit code.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::of(error).report(),
     };

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
-use super::{Failure, arguments::Arguments, assemble, failed_to, house, keys, signals::Signals};
+use super::{Failure, arguments::Arguments, assemble, failed_to, house, keys, signals::Signals, workers::Workers};
 use crate::{
     auth::KeyAdmin,
     config::{AuthMode, Config},
@@ -32,6 +32,7 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     let (pepper, database) = (house::pepper(&config)?, house::database(&config)?);
     let (gateway, driver) = assemble::gateway(&config, database.clone(), pepper.clone()).await?;
+    let workers = Workers::start(config.workers).map_err(failed_to("start a thread to serve"))?;
     // Last of what may fail: a key that nobody was shown would be the first key all the same.
     let first = match config.auth.mode {
         AuthMode::Keys if config.auth.keys.is_empty() => keys::first(&KeyAdmin::new(database, pepper)).await?,
@@ -44,6 +45,7 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let stopped = |mut stopping: watch::Receiver<()>| async move { drop(stopping.changed().await) };
     let limits = &config.limits;
     let server = Server::new(listener)
+        .runtimes(workers.runtimes())
         .connections(u32::try_from(limits.connections).unwrap_or(u32::MAX))
         .head_timeout(limits.head)
         .write_stall(limits.write_stall)

@@ -19,7 +19,7 @@
 //!
 //! | section | keys |
 //! | --- | --- |
-//! | the file itself | `listen`, `database` (a SQLite file, default `gateway.db`), `state` (a folder, default beside the database) |
+//! | the file itself | `listen`, `database` (a SQLite file, default `gateway.db`), `state` (a folder, default beside the database), `workers` (threads that serve, default one a core) |
 //! | `[providers.NAME]` | `kind` (default: the name, if it is one), `api_key`, `base_url`, `dialect`, `http` (`"1"`, `"2"`), `proxy`, `ca_file`, `allow_http`, `timeouts` |
 //! | `[[models]]` | `id`, `aliases`, `strategy`, `owned_by`, `timeouts`, `targets` |
 //! | a target | `provider`, `model`, `weight`, `dialect`, `timeouts`, `price` |
@@ -47,6 +47,7 @@ mod value;
 use std::{
     fs,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
@@ -70,6 +71,8 @@ pub struct Config {
     pub database: PathBuf,
     /// The folder of journal and pepper, for one process at a time. Default: beside the SQLite file, `gateway.state`.
     pub state: PathBuf,
+    /// Threads that serve connections, from 1 to 1,024. Default: as many as the process may use cores.
+    pub workers: Option<NonZeroUsize>,
     /// Providers and models.
     pub catalog: Arc<Catalog>,
     /// Who may call.
@@ -143,6 +146,7 @@ impl Config {
             listen: None,
             database: "gateway.db".into(),
             state: "gateway.state".into(),
+            workers: None,
             catalog: Arc::new(catalog),
             auth: AuthConfig::default(),
             retry: RetryConfig::default(),
@@ -168,6 +172,8 @@ impl Config {
         config.listen =
             root.take("listen").and_then(|field| field.parse("an address and port such as \"127.0.0.1:8787\"", |it| it.parse().ok()));
         config.paths(&mut root);
+        let workers = root.take("workers").and_then(|field| field.integer(1, 1024));
+        config.workers = workers.and_then(|count| usize::try_from(count).ok()).and_then(NonZeroUsize::new);
         config.auth = AuthConfig::read(&mut root, config.listen);
         config.retry = RetryConfig::read(&mut root);
         config.answers = AnswersConfig::read(&mut root);
