@@ -122,7 +122,7 @@ where
                     head = spare.into_request(());
                     *head.extensions_mut() = extensions;
                 }
-                tried = Some(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() });
+                tried = Some(Box::new(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() }));
                 tally.end(Outcome::Failed, Some(&fault));
                 drop(tally);
                 judge(pass, &fault);
@@ -149,9 +149,9 @@ where
 }
 
 /// The fault, with how far the call came.
-fn so_far(fault: Fault, tried: Option<Tried>) -> Fault {
+fn so_far(fault: Fault, tried: Option<Box<Tried>>) -> Fault {
     match tried {
-        Some(tried) => fault.with_tried(tried),
+        Some(tried) => fault.with_tried(*tried),
         None => fault,
     }
 }

@@ -19,10 +19,17 @@ pub(super) struct Walk {
     made: u32,
     /// Those of them that reached for a provider, and so count.
     spent: u32,
-    /// What could not be said in a target's dialect: such a target is passed over.
-    unsayable: Vec<Fault>,
     /// Attempts made at this target.
     here: u32,
+    /// What went wrong, which mostly is nothing.
+    past: Option<Box<Past>>,
+}
+
+/// What went wrong on the way.
+#[derive(Debug, Default)]
+struct Past {
+    /// What could not be said in a target's dialect: such a target is passed over.
+    unsayable: Vec<Fault>,
     /// What each attempt, and each target passed over, ended with; and at which target.
     faults: Vec<(usize, Fault)>,
     attempts: Vec<AttemptFault>,
@@ -55,7 +62,7 @@ enum Again {
 
 impl Walk {
     pub(super) fn new(targets: usize) -> Self {
-        Self { target: 0, targets, made: 0, spent: 0, unsayable: Vec::new(), here: 0, faults: Vec::new(), attempts: Vec::new() }
+        Self { target: 0, targets, made: 0, spent: 0, here: 0, past: None }
     }
 
     /// The place of the target to try.
@@ -75,26 +82,31 @@ impl Walk {
 
     /// What became of the attempts so far.
     pub(super) fn attempts(&self) -> Vec<AttemptFault> {
-        self.attempts.clone()
+        self.past.as_ref().map_or_else(Vec::new, |past| past.attempts.clone())
+    }
+
+    fn past(&mut self) -> &mut Past {
+        self.past.get_or_insert_default()
     }
 
     /// An attempt at `provider` ended with `fault`. `jitter` is drawn from 0 to 1.
     pub(super) fn failed(&mut self, provider: &str, fault: Fault, policy: &RetryPolicy, jitter: f64) -> Step {
         self.made += 1;
         let again = again(&fault);
-        self.attempts.push(AttemptFault {
+        self.past().attempts.push(AttemptFault {
             provider: provider.to_owned(),
             status: fault.upstream().and_then(|upstream| upstream.status),
             fault: fault.code(),
         });
         if matches!(fault.kind(), FaultKind::Lossy(_) | FaultKind::InvalidRequest(_)) {
-            self.unsayable.push(fault);
+            self.past().unsayable.push(fault);
             return self.next();
         }
         self.spent += 1;
         self.here += 1;
         let wait = self.wait(&fault, policy, jitter);
-        self.faults.push((self.target, fault));
+        let target = self.target;
+        self.past().faults.push((target, fault));
         if again == Again::Never || self.spent >= policy.attempts {
             return Step::Stop;
         }
@@ -114,8 +126,9 @@ impl Walk {
             Closed::Limited(wait) => Fault::new(FaultKind::RateLimited).with_retry_after(wait),
         };
         let code = if matches!(closed, Closed::Breaker(_)) { "breaker_open" } else { fault.code() };
-        self.attempts.push(AttemptFault { provider: provider.to_owned(), status: None, fault: code });
-        self.faults.push((self.target, fault));
+        self.past().attempts.push(AttemptFault { provider: provider.to_owned(), status: None, fault: code });
+        let target = self.target;
+        self.past().faults.push((target, fault));
         self.next()
     }
 
@@ -138,6 +151,13 @@ impl Walk {
         }
     }
 
+    /// What the caller is told in the end.
+    pub(super) fn verdict(self) -> Fault {
+        self.past.map(|past| *past).unwrap_or_default().verdict()
+    }
+}
+
+impl Past {
     /// The least that a target asks to wait. Of each target, its last word counts.
     fn least_wait(&self) -> Option<Duration> {
         let next = self.faults.iter().skip(1).map(|(target, _)| Some(target)).chain([None]);
@@ -146,7 +166,7 @@ impl Walk {
     }
 
     /// What the caller is told in the end.
-    pub(super) fn verdict(mut self) -> Fault {
+    fn verdict(mut self) -> Fault {
         let wait = self.least_wait();
         let Some((_, last)) = self.faults.pop() else {
             // Nobody could be asked: the first target is the one the caller meant.

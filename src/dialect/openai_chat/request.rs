@@ -96,9 +96,9 @@ wire! {
         /// Its text, or its [`ContentPart`]s.
         pub content: StrOr<'a, Vec<Raw<'a>>> = "content",
         /// A participant's name; a function's, in a `function` message.
-        pub name: Str<'a> = "name",
+        pub name: Box<Str<'a>> = "name",
         /// The model's refusal, replayed.
-        pub refusal: Str<'a> = "refusal",
+        pub refusal: Box<Str<'a>> = "refusal",
         /// The calls the model made.
         pub tool_calls: Vec<ToolCall<'a>> = "tool_calls",
         /// The call the model made, before there were tools.
@@ -106,9 +106,9 @@ wire! {
         /// The call that a `tool` message answers.
         pub tool_call_id: Str<'a> = "tool_call_id",
         /// The model's reasoning, replayed: DeepSeek's and ours.
-        pub reasoning_content: Str<'a> = "reasoning_content",
+        pub reasoning_content: Box<Str<'a>> = "reasoning_content",
         /// The same: OpenRouter's, vLLM's, Groq's.
-        pub reasoning: Str<'a> = "reasoning",
+        pub reasoning: Box<Str<'a>> = "reasoning",
         /// Reasoning with what proves or hides it, replayed: OpenRouter's and ours.
         pub reasoning_details: Vec<ReasoningDetail<'a>> = "reasoning_details",
         /// A prompt-cache breakpoint at the message's end: Anthropic's.

@@ -91,7 +91,7 @@ fn user<'a>(message: &mut Message<'a>, place: Place, reader: &mut Reader<'_>) ->
         None => reader.wrong(place.field("content"), "is missing"),
     }
     finish(message, &mut blocks, place, reader);
-    Turn { role: Role::User, name: message.name.take().map(|name| name.0), blocks, place }
+    Turn { role: Role::User, name: message.name.take().map(|name| (*name).0), blocks, place }
 }
 
 /// An assistant message: its reasoning, its words, its refusal, its calls.
@@ -102,7 +102,7 @@ fn assistant<'a>(message: &mut Message<'a>, legacy: Option<&Cow<'a, str>>, place
         content::read(body, place, &mut blocks, reader);
     }
     if let Some(refusal) = message.refusal.take() {
-        blocks.push(Block { kind: BlockKind::Refusal(refusal.0), cache: None, place: place.field("refusal") });
+        blocks.push(Block { kind: BlockKind::Refusal((*refusal).0), cache: None, place: place.field("refusal") });
     }
     for (index, call) in message.tool_calls.take().unwrap_or_default().into_iter().enumerate() {
         blocks.extend(tool_call(call, place.item("tool_calls", index), reader));
@@ -113,7 +113,7 @@ fn assistant<'a>(message: &mut Message<'a>, legacy: Option<&Cow<'a, str>>, place
         blocks.push(Block { kind: function_call(id.clone(), *call), cache: None, place });
     }
     finish(message, &mut blocks, place, reader);
-    Turn { role: Role::Assistant, name: message.name.take().map(|name| name.0), blocks, place }
+    Turn { role: Role::Assistant, name: message.name.take().map(|name| (*name).0), blocks, place }
 }
 
 /// A `tool` or `function` message.
@@ -179,7 +179,7 @@ fn function_call<'a>(id: Cow<'a, str>, call: FunctionCall<'a>) -> BlockKind<'a> 
 /// `reasoning_details` where they hold the text, else `reasoning_content`, which says the same without its proofs.
 fn replayed_reasoning<'a>(message: &mut Message<'a>, place: Place, blocks: &mut Vec<Block<'a>>) {
     let member = if message.reasoning_content.is_some() { "reasoning_content" } else { "reasoning" };
-    let plain = message.reasoning_content.take().or(message.reasoning.take()).map(|text| text.0).filter(|text| !text.is_empty());
+    let plain = message.reasoning_content.take().or(message.reasoning.take()).map(|text| (*text).0).filter(|text| !text.is_empty());
     let details = message.reasoning_details.take().unwrap_or_default();
     if plain.is_none() && details.is_empty() {
         return;
