@@ -31,7 +31,7 @@ use support::{
     target::{Reach, target},
 };
 use tokio::sync::mpsc;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 #[path = "transport/http2.rs"]
 mod http2;
@@ -163,14 +163,37 @@ async fn a_connection_serves_the_runtime_that_opened_it() {
     provider.until(|counts| counts.closed == 2).await;
 }
 
-#[test]
-fn without_a_runtime_a_call_is_refused() {
-    let reach = Reach::default();
-    let target = target("http://127.0.0.1:9/v1", &[chat()], reach);
-    let request = outgoing(&target, Outgoing::from_slices(Arc::clone(&target), chat(), [Bytes::from_static(b"{}")]));
-    let answer = tokio_test::task::spawn(HttpClient::new().oneshot(request)).poll();
-    let Poll::Ready(Err(fault)) = answer else { panic!("an answer without a runtime") };
-    assert_eq!((fault.kind(), fault.phase()), (&FaultKind::Internal, Phase::BeforeSend));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_may_be_waited_for_on_another_runtime() {
+    let provider = Provider::start().await;
+    let (client, target) = (HttpClient::new(), at(&provider));
+    // Made here and outside of any, answered there.
+    let made = client.clone().call(request(&target, "{}"));
+    let (mut outer, asked) = (client.clone(), request(&target, "{}"));
+    let outside = std::thread::spawn(move || outer.call(asked)).join().unwrap();
+    let mut not_driven = Vec::new();
+    for future in [made, outside] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = std::thread::spawn(move || (runtime.block_on(async { text(future.await).await }), runtime));
+        let (answer, runtime) = answer.join().unwrap();
+        assert_eq!(answer, "{}");
+        not_driven.push(runtime);
+        // Its connection is not taken here.
+        assert_eq!(text(call(&client, &target).await).await, "{}");
+    }
+    std::thread::spawn(move || drop(not_driven)).join().unwrap();
+    let connections: Vec<usize> = provider.received().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 2, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_runtimes_leave_is_let_go_by_the_next() {
+    let provider = Provider::start().await;
+    let (client, target) = (HttpClient::new(), at(&provider));
+    for done in 0..5 {
+        assert_eq!(elsewhere(&client, &target), "{}");
+        provider.until(|counts| counts.closed == done).await;
+    }
 }
 
 #[tokio::test]

@@ -17,12 +17,15 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     dial::{Heard, Stream},
+    origin::{Runtime, here},
     pulse::Pulse,
 };
 use crate::stage::Outgoing;
 
 /// A connection and the two ends hyper gives of it. Dropping it closes the socket.
 pub(super) struct Line {
+    /// Where it was opened.
+    pub(super) runtime: Runtime,
     sender: http1::SendRequest<Outgoing>,
     /// `None` once it ended.
     connection: Option<http1::Connection<TokioIo<Stream>, Outgoing>>,
@@ -54,7 +57,7 @@ impl Line {
         let heard = stream.heard();
         let (sender, connection) =
             http1::Builder::new().max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER).handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, connection: Some(connection), pulse: Pulse::new(), heard })
+        Ok(Self { runtime: here(), sender, connection: Some(connection), pulse: Pulse::new(), heard })
     }
 
     /// Sends a request, and gives the head of its answer: [`poll_head`](Self::poll_head) waits for that.

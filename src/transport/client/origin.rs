@@ -28,11 +28,19 @@ use crate::{
     fault::{Failure, Fault, FaultKind, Timeout},
 };
 
+/// A runtime that is running, by an id that may be another's once it has ended: its connections are closed by then.
+pub(super) type Runtime = Option<runtime::Id>;
+
+/// The runtime that this runs on.
+pub(super) fn here() -> Runtime {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
 /// What makes two requests share connections.
 #[derive(Clone)]
 pub(super) struct Key {
     /// A connection lives on the runtime that opened it: elsewhere each of its events would cross over, and it ends with it.
-    runtime: runtime::Id,
+    runtime: Runtime,
     https: bool,
     /// As written: an `Authority` compares without regard to case, byte by byte, and it always comes from the same
     /// configuration.
@@ -45,7 +53,6 @@ pub(super) struct Key {
 impl Key {
     /// Where `uri` leads, the way that `origin` says.
     pub(super) fn new(uri: &Uri, origin: &HttpOrigin) -> Result<Self, Fault> {
-        let runtime = Handle::try_current().map_err(|error| Fault::new(FaultKind::Internal).with_source(error))?.id();
         let nowhere = || Fault::new(FaultKind::Internal).with_source("a provider's URI names no http(s) host");
         let https = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
@@ -53,7 +60,7 @@ impl Key {
             _ => return Err(nowhere()),
         };
         let authority = uri.authority().ok_or_else(nowhere)?.clone();
-        Ok(Self { runtime, https, authority, version: origin.version, proxy: origin.proxy.clone(), ca_pem: origin.ca_pem.clone() })
+        Ok(Self { runtime: here(), https, authority, version: origin.version, proxy: origin.proxy.clone(), ca_pem: origin.ca_pem.clone() })
     }
 }
 
@@ -87,7 +94,7 @@ pub(super) struct Limits {
 
 /// One place requests go to.
 pub(super) struct Origin {
-    pub(super) version: HttpVersion,
+    runtime: Runtime,
     /// The `host` header of its requests.
     pub(super) host: HeaderValue,
     pub(super) multiplexed: Multiplexed,
@@ -112,7 +119,7 @@ impl Origin {
         // What stands before an `@` is nobody's business.
         let host = key.authority.as_str().rsplit('@').next().unwrap_or_default();
         Ok(Self {
-            version: key.version,
+            runtime: key.runtime,
             host: HeaderValue::from_str(host)?,
             multiplexed: Multiplexed::default(),
             dial: Dial::new(&key.authority, key.proxy.as_ref(), connector)?,
@@ -147,9 +154,10 @@ impl Origin {
         }
     }
 
-    /// Takes a connection whose answer was read to its end, if another request can be sent on it.
+    /// Takes a connection whose answer was read to its end, if another request can be sent on it. A call may have been waited
+    /// for on another runtime than the one it was made on, and opened its connection there.
     pub(super) fn checkin(&self, mut line: Box<Line>) {
-        if line.rest() {
+        if line.runtime == self.runtime && line.rest() {
             let since = Instant::now();
             let mut idle = self.idle();
             if idle.len() < self.limits.max_idle {

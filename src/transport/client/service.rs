@@ -41,7 +41,8 @@ use crate::{
 /// Over HTTP/1.1 each running call has a connection, which is driven by the call's own future and by its answer's body:
 /// dropping either closes it. After an answer's clean end it rests until the next call, at most
 /// [`idle_timeout`](HttpClientBuilder::idle_timeout). Over HTTP/2 all calls to an origin share one connection, which a
-/// spawned task drives. A connection serves the runtime that opened it alone, and ends with it.
+/// spawned task drives. A connection is used again on the runtime that opened it
+/// alone, and ends with it.
 ///
 /// A request that found its resting connection closed, without a byte of an answer, is sent once more on a new
 /// connection, if it is in memory. There are no other retries here.
@@ -53,7 +54,6 @@ use crate::{
 /// | `Upstream(Connect)` | `BeforeSend` | refused, name not found, certificate not trusted, proxy unwilling |
 /// | `Upstream(Connection)` | `BeforeHead` | the connection broke while sending or waiting |
 /// | `Upstream(Protocol)` | `BeforeHead` | what came is not HTTP, or its head is larger than 32 KiB or has over 100 headers |
-/// | `Internal` | `BeforeSend` | it was called outside a Tokio runtime |
 /// | the caller's own | `BeforeHead` | the upload failed |
 ///
 /// Other deadlines are kept by the layers above: they drop the future or the body.
@@ -86,8 +86,9 @@ impl HttpClient {
         HttpClientBuilder { tls: None, limits: Limits { max_idle: 256, idle_timeout: Duration::from_secs(60) } }
     }
 
-    /// Closes connections that rest too long or were closed by the other side. To be called now and then, say
-    /// each 30 s by the gateway's driver: nothing else closes the connections to a provider that is not asked any more.
+    /// Closes connections that rest too long, were closed by the other side, or whose runtime has ended. To be called now and
+    /// then, say each 30 s by the gateway's driver: else those to a provider that is not asked any more are closed when
+    /// another provider, or one on another runtime, is asked for the first time.
     pub fn sweep(&self) {
         let all: Vec<Arc<Origin>> = self.shared.origins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for origin in all {
@@ -103,6 +104,8 @@ impl HttpClient {
         if let Some(origin) = self.shared.origins.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(origin));
         }
+        // Seldom, and mostly because something has changed: a good moment to look at what is left of before.
+        self.sweep();
         let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
         match origins.entry(key) {
             Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
@@ -118,10 +121,10 @@ impl HttpClient {
     fn send(&self, mut request: Request<Outgoing>) -> Result<Exchange, Fault> {
         let target = Arc::clone(request.body().target());
         let http = wire(&target)?;
-        let origin = self.origin(request.uri(), http)?;
         let connect = target.timeouts.connect;
-        Ok(match origin.version {
+        Ok(match http.version {
             HttpVersion::Http1 => {
+                let origin = self.origin(request.uri(), http)?;
                 let spare = request.body().is_replayable().then(|| (Spare::of(&request), request.body().clone()));
                 address(&mut request, http, &origin)?;
                 match origin.checkout() {
@@ -132,7 +135,12 @@ impl HttpClient {
             HttpVersion::Http2 => {
                 authorize(&mut request, http)?;
                 *request.version_mut() = Version::HTTP_2;
-                Box::pin(async move { http2::exchange(&origin, request, connect).await.map(|head| head.map(ProviderBody::http2)) })
+                let client = self.clone();
+                Box::pin(async move {
+                    // The connection is of the runtime that waits for the call.
+                    let origin = client.origin(request.uri(), wire(&target)?)?;
+                    http2::exchange(&origin, request, connect).await.map(|head| head.map(ProviderBody::http2))
+                })
             }
         })
     }
