@@ -31,8 +31,8 @@ where
 
 /// What goes on beside the calls: deadlines of running answers, changes of keys, shipping of records, the drain.
 ///
-/// Spawn [`run`](Self::run) on the runtime that serves; a gateway without its driver enforces no deadline of a running
-/// stream and writes records no further than its journal.
+/// Spawn [`run`](Self::run) on the runtime that serves, or on one beside it that no call can keep busy; a gateway without its
+/// driver enforces no deadline of a running stream and writes records no further than its journal.
 #[must_use = "the driver does nothing until it is run"]
 pub struct Driver {
     gateway: Gateway,

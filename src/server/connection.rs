@@ -27,6 +27,7 @@ use super::{
     listen::Order,
     quiet::Sleeper,
     request::{Activity, RequestBody, Tracked},
+    spread::Spread,
     streams::Streams,
 };
 
@@ -47,7 +48,7 @@ const HEADERS: usize = 100;
 const PING: Duration = Duration::from_secs(20);
 
 /// Serves a connection to its end, or to the order's.
-pub(super) async fn serve<S, B>(stream: TcpStream, service: S, limits: Limits, mut order: watch::Receiver<Order>)
+pub(super) async fn serve<S, B>(stream: TcpStream, service: S, limits: Limits, spread: Spread, mut order: watch::Receiver<Order>)
 where
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
@@ -68,7 +69,7 @@ where
     let ended = match preface {
         Ok(Ok(true)) => {
             io.expect_frames();
-            let mut builder = http2::Builder::new(Streams { stall: limits.write_stall });
+            let mut builder = http2::Builder::new(Streams { stall: limits.write_stall, spread });
             builder
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING)

@@ -85,11 +85,15 @@ impl Server {
         self
     }
 
-    /// The runtimes that serve the connections, each new one where the fewest are. Default: the one that accepts them.
+    /// The runtimes that serve the connections, each new one where the least is running, and so each stream of an HTTP/2
+    /// connection. Default, and with an empty list: the one that accepts them.
     ///
-    /// With a runtime of one thread for each core, all that a call does happens on one core, its connection to the provider
-    /// included. That is cheaper than threads that take work from each other; in return a connection cannot move
-    /// away from a core that is busy. The runtimes must outlive the server: one that has ended closes what it is given.
+    /// With a runtime of one thread for each core, all that a call does happens on one thread, its connection to the provider
+    /// included. That is cheaper than threads that take work from each other; in return an HTTP/1 connection cannot move
+    /// away from a thread that is busy.
+    ///
+    /// They need I/O and time, a thread that runs them, and to outlive the server: what one is given after its end is closed,
+    /// and it is given nothing more.
     pub fn runtimes(mut self, runtimes: impl IntoIterator<Item = Handle>) -> Self {
         self.spread = Spread::over(runtimes);
         self
@@ -116,9 +120,9 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = accept(&self.listener, &room) => accepted,
             };
-            let (service, limits, order) = (service.clone(), self.limits, order.clone());
-            let spawned = self.spread.spawn(stream, move |stream| async move {
-                connection::serve(stream, service, limits, order).await;
+            let (service, limits, spread, order) = (service.clone(), self.limits, self.spread.clone(), order.clone());
+            let spawned = self.spread.connection(stream, move |stream| async move {
+                connection::serve(stream, service, limits, spread, order).await;
                 drop(permit);
             });
             if let Err(error) = spawned {

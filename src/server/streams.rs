@@ -17,7 +17,7 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::guard::Alarm;
+use super::{guard::Alarm, spread::Spread};
 
 tokio::task_local! {
     static STREAM: Arc<Untaken>;
@@ -44,9 +44,10 @@ impl Untaken {
 }
 
 /// Runs the streams of a connection, and resets those whose peer takes nothing for as long as `stall`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Streams {
     pub(super) stall: Duration,
+    pub(super) spread: Spread,
 }
 
 impl<F> Executor<F> for Streams
@@ -57,7 +58,7 @@ where
     fn execute(&self, stream: F) {
         let untaken = Arc::new(Untaken::default());
         let stream = STREAM.scope(untaken.clone(), stream);
-        tokio::spawn(Patient { stream, untaken, stall: self.stall, alarm: Alarm::default() });
+        self.spread.stream(Patient { stream, untaken, stall: self.stall, alarm: Alarm::default() });
     }
 }
 

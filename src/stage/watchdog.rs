@@ -46,7 +46,8 @@ impl Watchdog {
         Self(Arc::new(Kennel { list: Mutex::default(), spawn: false }))
     }
 
-    /// A watchdog that runs on the ambient Tokio runtime as long as there is something to watch.
+    /// A watchdog that runs on the ambient Tokio runtime as long as there is something to watch: on that of the first call, and
+    /// if that ends before the others', until the next call. With several runtimes, [`run`](Self::run) one.
     pub fn spawning() -> Self {
         Self(Arc::new(Kennel { list: Mutex::default(), spawn: true }))
     }

@@ -322,7 +322,7 @@ async fn each_connection_is_served_where_the_fewest_are() {
 }
 
 #[tokio::test]
-async fn a_runtime_that_has_ended_closes_what_it_is_given() {
+async fn without_a_runtime_left_the_accepting_one_serves() {
     let (handles, running) = runtimes(&["gone"]);
     drop(running);
     let gone = handles.clone();
@@ -330,10 +330,39 @@ async fn a_runtime_that_has_ended_closes_what_it_is_given() {
     let server = run(&house, |server| server.runtimes(handles)).await;
     // Nothing runs on it any more.
     soon(async { while gone[0].spawn(async {}).await.is_ok() {} }).await;
-    for _ in 0..2 {
-        assert_eq!(rest(server.open("").await).await, "");
-    }
+    assert_eq!(rest(server.open("").await).await, "", "the first it is given is closed");
+    assert!(answer(&mut server.open(GET).await).await.starts_with("HTTP/1.1 200 OK"));
     assert_eq!(server.stop().await, Ended { dropped: 0 });
+}
+
+#[tokio::test]
+async fn the_streams_of_one_connection_have_all_runtimes() {
+    let (handles, running) = runtimes(&["east", "west"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, mut names) = mpsc::unbounded_channel();
+    let service = service_fn(move |_| {
+        let told = told.clone();
+        async move {
+            told.send(std::thread::current().name().unwrap_or_default().to_owned()).unwrap();
+            std::future::pending::<Result<Response<http_body_util::Empty<Bytes>>, Infallible>>().await
+        }
+    });
+    let serving = tokio::spawn(Server::new(listener).runtimes(handles).serve(service, std::future::pending()));
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut calls = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let request = Request::get(format!("http://{address}/")).body(http_body_util::Empty::<Bytes>::new()).unwrap();
+        calls.push(tokio::spawn(client.send_request(request)));
+        seen.push(soon(names.recv()).await.unwrap());
+    }
+    // The connection itself is in the east.
+    assert_eq!(seen, ["west", "east", "west", "east", "west"]);
+    serving.abort();
+    drop(running);
 }
 
 #[tokio::test]
