@@ -401,6 +401,7 @@ fn f063_a_second_gateway_on_the_same_state_says_so() {
 #[test]
 fn f024_without_descriptors_it_waits_and_recovers() {
     let folder = Folder::new();
+    folder.write("workers = 1\n[providers.demo]\n[[models]]\nid = \"demo/echo\"\ntargets = [{ provider = \"demo\", model = \"echo\" }]");
     let mut command = Command::new("sh");
     command.current_dir(&folder.0).env_clear().stdin(Stdio::null());
     command.args(["-c", "ulimit -n 48; exec \"$0\" --listen 127.0.0.1:0"]).arg(binary());
@@ -418,6 +419,21 @@ fn f024_without_descriptors_it_waits_and_recovers() {
     assert!(ticks() - before < 50, "half a core is no waiting");
     drop(many);
     assert!(gateway.chat(&key, "demo/echo").starts_with("HTTP/1.1 200 OK"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_cannot_be_had_are_an_error() {
+    let folder = Folder::new();
+    folder.write("workers = 40\n[providers.demo]");
+    let mut command = Command::new("sh");
+    command.current_dir(&folder.0).env_clear().stdin(Stdio::null());
+    command.args(["-c", "ulimit -n 48; exec \"$0\" --listen 127.0.0.1:0"]).arg(binary());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot start a thread to serve"), "{said}");
+    assert!(output.stdout.is_empty(), "no key was made that nobody can use");
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::{
 const PORT: u16 = 8787;
 /// How much longer connections have than the answers in them, to send what they hold.
 const FLUSH: Duration = Duration::from_secs(1);
-/// How long the books may take to be closed when a second signal came. The journal is on disk whatever happens.
+/// How long running calls may take to be ended, and the books to be closed, when a second signal came. The journal is on
+/// disk whatever happens.
 const HURRY: Duration = Duration::from_secs(2);
 
 pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -45,12 +46,12 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let stopped = |mut stopping: watch::Receiver<()>| async move { drop(stopping.changed().await) };
     let limits = &config.limits;
     let server = Server::new(listener)
-        .runtimes(workers.runtimes())
+        .runtimes(workers.serving())
         .connections(u32::try_from(limits.connections).unwrap_or(u32::MAX))
         .head_timeout(limits.head)
         .write_stall(limits.write_stall)
         .drain(limits.drain + FLUSH);
-    let driving = tokio::spawn(driver.run(stopped(stopping.clone())));
+    let driving = workers.driver().spawn(driver.run(stopped(stopping.clone())));
     let mut driving = std::pin::pin!(driving);
     let serving = tokio::spawn(server.serve(gateway.clone(), stopped(stopping)));
 
@@ -68,8 +69,10 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
         () = signals.next() => {}
     }
     // As at the deadline, but now: what runs is ended as the gateway's doing, and whoever still takes it is told. Then the
-    // driver finds nothing running and closes the books; connections that do not take it go as they are.
-    gateway.drain(Duration::ZERO).await;
+    // driver finds nothing running and closes the books; connections that do not take it go as they are. Not on this thread:
+    // it writes, and who asks twice wants an end though the disk gives no answer.
+    let ending = workers.driver().spawn(async move { gateway.drain(Duration::ZERO).await });
+    let _ = timeout(HURRY, ending).await;
     // Connections may have ended before, and only the driver not.
     if !serving.is_finished() {
         let _ = timeout(FLUSH, serving.as_mut()).await;
