@@ -80,9 +80,12 @@ fn insert_by(many: usize, connection: &mut Connection, batch: &Batch, rows: &[&R
 }
 
 /// A statement that inserts `many` records, but for those that are there.
+///
+/// If it fails it takes nothing back, as its transaction does that: otherwise SQLite writes a copy of every page that a
+/// statement is the first to change, in case only that statement is undone.
 fn insertion(many: usize) -> String {
     let values = ["(?, ?)"].repeat(many).join(", ");
-    format!("INSERT INTO records (id, record) VALUES {values} ON CONFLICT (id) DO NOTHING")
+    format!("INSERT OR FAIL INTO records (id, record) VALUES {values} ON CONFLICT (id) DO NOTHING")
 }
 
 /// What a batch adds to each row of `sums`.
