@@ -15,8 +15,8 @@ pub(super) struct Portion {
     pub(super) upto: Position,
 }
 
-/// Bytes read at a time, and shipped in one transaction: some hundred calls.
-const CHUNK: u64 = 256 << 10;
+/// Bytes read at a time, and shipped in one transaction: a thousand calls or more.
+const CHUNK: u64 = 512 << 10;
 
 /// The next settled calls from `from` on, of what is written before `end`.
 pub(super) fn portion(folder: &Folder, from: Position, end: Position) -> io::Result<Portion> {
