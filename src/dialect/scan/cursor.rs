@@ -169,24 +169,23 @@ impl<'b> Cursor<'b> {
         }
     }
 
-    /// Over a member's name and colon, to its value. Gives what is behind the name, and whether it holds escapes.
+    /// Over a member's name and colon, to its value. Gives the name as [`string`](Self::string) does.
     #[inline(always)]
     pub(super) fn name(&mut self) -> Result<(&'b [u8], bool), Wrong> {
         if self.byte() != b'"' {
             return Err(Wrong::Syntax);
         }
-        let escaped = self.string()?;
-        let behind = self.rest;
+        let name = self.string()?;
         if self.next() != b':' {
             return Err(Wrong::Syntax);
         }
         self.step();
-        Ok((behind, escaped))
+        Ok(name)
     }
 
-    /// Over the string whose opening quote is here. Says whether it holds escapes.
+    /// Over the string whose opening quote is here. Gives its inside, and whether that holds escapes.
     #[inline(always)]
-    pub(super) fn string(&mut self) -> Result<bool, Wrong> {
+    pub(super) fn string(&mut self) -> Result<(&'b [u8], bool), Wrong> {
         let [_, inside @ ..] = self.rest else { return Err(Wrong::Syntax) };
         self.rest = inside;
         // Most names, and most values that mean something to us, end within a chunk or two.
@@ -196,9 +195,10 @@ impl<'b> Cursor<'b> {
                 self.rest = rest;
                 continue;
             };
-            if let Some([b'"', rest @ ..]) = self.rest.get(run..) {
+            let known = inside.len() - self.rest.len();
+            if let Some((inside, [b'"', rest @ ..])) = inside.split_at_checked(known + run) {
                 self.rest = rest;
-                return Ok(false);
+                return Ok((inside, false));
             }
             break;
         }
@@ -206,15 +206,19 @@ impl<'b> Cursor<'b> {
             known @ SHORT => far(inside, known),
             _ => plain(inside),
         };
-        self.rest = inside.get(run..).unwrap_or_default();
         self.wide |= wide;
-        if self.eat(b'"') {
-            return Ok(false);
+        if let Some((inside, [b'"', rest @ ..])) = inside.split_at_checked(run) {
+            self.rest = rest;
+            return Ok((inside, false));
         }
-        let Rest { rest, wide, closed } = Rest::of(self.rest);
+        let Rest { rest, wide, closed } = Rest::of(inside.get(run..).unwrap_or_default());
         self.rest = rest;
         self.wide |= wide;
-        if closed { Ok(true) } else { Err(Wrong::Syntax) }
+        if !closed {
+            return Err(Wrong::Syntax);
+        }
+        let length = inside.len() - rest.len() - 1;
+        Ok((inside.get(..length).unwrap_or_default(), true))
     }
 
     #[inline(always)]

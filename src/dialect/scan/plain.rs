@@ -11,6 +11,18 @@ use memchr::memchr2;
 #[inline]
 pub(in crate::dialect) fn plain(text: &[u8]) -> (usize, u64) {
     let mut rest = text;
+    for _ in 0..SHORT / CHUNK {
+        let Some((chunk, more)) = rest.split_first_chunk() else { break };
+        match first_unusual(chunk) {
+            None => rest = more,
+            Some(run) if chunk.get(run).is_some_and(u8::is_ascii) => return (text.len() - rest.len() + run, 0),
+            Some(_) => break,
+        }
+    }
+    if text.len() - rest.len() == SHORT {
+        return far(text, SHORT);
+    }
+    // From here on it is not all ASCII, or ends soon.
     let mut all = 0;
     for _ in 0..SHORT / 8 {
         let Some((word, more)) = rest.split_first_chunk() else { break };

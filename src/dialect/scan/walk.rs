@@ -30,10 +30,19 @@ pub(super) struct Unsound;
 pub struct Name<'b> {
     inside: &'b [u8],
     escaped: bool,
-    span: Range<usize>,
+    /// How many bytes were ahead where it began.
+    ahead: usize,
 }
 
 impl<'b> Name<'b> {
+    /// Goes over the name that is here, to its value.
+    #[inline(always)]
+    fn of(cursor: &mut Cursor<'b>) -> Result<Self, Wrong> {
+        let ahead = cursor.rest().len();
+        let (inside, escaped) = cursor.name()?;
+        Ok(Self { inside, escaped, ahead })
+    }
+
     /// The name in UTF-8, unescaped. Lone surrogates leave it as it was written.
     #[inline]
     pub fn text(&self) -> Cow<'b, [u8]> {
@@ -43,7 +52,14 @@ impl<'b> Name<'b> {
     /// The name in `text`, which the walk goes over, unescaped; none if it holds lone surrogates.
     #[inline]
     pub(in crate::dialect) fn str(&self, text: &'b str) -> Option<Cow<'b, str>> {
-        string(text, self.span.clone(), self.escaped)
+        string(text, text.len() - self.ahead + 1, self.inside, self.escaped)
+    }
+
+    /// Where it stands in `body`, which the walk goes over, its quotes included.
+    #[inline]
+    fn span(&self, body: &[u8]) -> Range<usize> {
+        let start = body.len() - self.ahead;
+        start..start + self.inside.len() + 2
     }
 
     #[cold]
@@ -53,14 +69,16 @@ impl<'b> Name<'b> {
     }
 }
 
-/// The string that stands at `span` of `text` in quotes; none if its escapes say lone surrogates.
+/// The string whose `inside` stands in quotes at `start` of `text`; none if its escapes say lone surrogates.
 #[inline]
-fn string(text: &str, span: Range<usize>, escaped: bool) -> Option<Cow<'_, str>> {
-    if escaped {
-        serde_json::from_str(text.get(span)?).ok().map(Cow::Owned)
-    } else {
-        text.get(span.start + 1..span.end - 1).map(Cow::Borrowed)
-    }
+fn string<'b>(text: &'b str, start: usize, inside: &[u8], escaped: bool) -> Option<Cow<'b, str>> {
+    let end = start + inside.len();
+    if escaped { unescaped(text.get(start - 1..end + 1)?) } else { text.get(start..end).map(Cow::Borrowed) }
+}
+
+#[cold]
+fn unescaped(quoted: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str(quoted).ok().map(Cow::Owned)
 }
 
 /// Chooses by a name's text, as a `match` would.
@@ -88,9 +106,13 @@ impl<'b> Walk<'b> {
     #[inline]
     pub(in crate::dialect) fn whole<T>(text: &'b str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let mut walk = Self::new(text.as_bytes(), 0);
-        let value = read(&mut walk)?;
+        // Handed back from where it was read to: these are large.
+        let mut value = read(&mut walk);
         walk.cursor.next();
-        (walk.failed.is_none() && walk.peek().is_none()).then_some(value)
+        if walk.failed.is_some() || walk.peek().is_some() {
+            value = None;
+        }
+        value
     }
 
     /// The value's first byte, which tells what it is.
@@ -119,12 +141,12 @@ impl<'b> Walk<'b> {
     /// sound, or holds lone surrogates.
     #[inline]
     pub(in crate::dialect) fn string(&mut self, text: &'b str) -> Option<Cow<'b, str>> {
-        let start = self.at();
         if self.peek() != Some(b'"') {
             return None;
         }
-        let escaped = self.go(Cursor::string).ok()?;
-        string(text, start..self.at(), escaped)
+        let start = self.at() + 1;
+        let (inside, escaped) = self.go(Cursor::string).ok()?;
+        string(text, start, inside, escaped)
     }
 
     /// Walks over the value; if it is an object, `each` stands before each of its members' values. Those it leaves alone
@@ -167,11 +189,11 @@ impl<'b> Walk<'b> {
         (members.start, members.end) = (self.at(), self.at());
         self.entries(|walk, name| {
             if members.len() == most {
-                return Err(walk.fail(ScanError::TooMany { offset: name.span.start }));
+                return Err(walk.fail(ScanError::TooMany { offset: name.span(walk.bytes).start }));
             }
             let start = walk.at();
             walk.visited(|walk| each(walk, &name))?;
-            members.push(Member { name: name.span, value: start..walk.at(), escaped: name.escaped });
+            members.push(Member { name: name.span(walk.bytes), value: start..walk.at(), escaped: name.escaped });
             Ok(())
         })?;
         members.end = self.at() - 1;
@@ -233,11 +255,8 @@ impl<'b> Walk<'b> {
     fn entries(&mut self, mut each: impl FnMut(&mut Self, Name<'b>) -> Result<(), Unsound>) -> Result<(), Unsound> {
         let mut more = self.open(b'}')?;
         while more {
-            let start = self.at();
-            let (behind, escaped) = self.go(Cursor::name)?;
-            let span = start..self.bytes.len() - behind.len();
-            let inside = self.bytes.get(span.start + 1..span.end - 1).unwrap_or_default();
-            each(self, Name { inside, escaped, span })?;
+            let name = self.go(Name::of)?;
+            each(self, name)?;
             more = self.more(b'}')?;
         }
         self.depth -= 1;
