@@ -47,6 +47,16 @@ impl<'b> Object<'b> {
         self
     }
 
+    /// A member that is one of the API's own words: a string that must need no escapes.
+    #[inline]
+    pub(crate) fn word(&mut self, name: &str, word: &str) -> &mut Self {
+        let out = self.key(name);
+        out.put_u8(b'"');
+        out.put_slice(word.as_bytes());
+        out.put_u8(b'"');
+        self
+    }
+
     /// A member whose value is JSON text already.
     #[inline]
     pub fn raw(&mut self, name: &str, value: &str) -> &mut Self {

@@ -1,5 +1,7 @@
 //! What a call used, in counters that do not overlap.
 
+use super::{scan::Walk, wire::Number};
+
 /// Disjoint counters of one answer.
 ///
 /// Providers disagree on whether cached input is part of input and reasoning part of output; their decoders settle it,
@@ -74,3 +76,25 @@ impl Usage {
         counters.into_iter().all(|count| count <= Self::MOST).then_some(self)
     }
 }
+
+/// Reads a provider's count, `None` for `null`. What is negative, a fraction, absurd or no number is no count: it makes the
+/// usage [absurd](Usage::ABSURD).
+pub(super) fn count(walk: &mut Walk<'_>) -> Option<u64> {
+    let text = walk.skip();
+    (text != b"null").then(|| number(text).unwrap_or(NO_COUNT))
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    // As counts are: a few digits.
+    let mut digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
+    if text.len() <= 10
+        && let Some(number) = digits.try_fold(0, |number, digit| Some(number * 10 + digit?))
+    {
+        return Some(number);
+    }
+    // Some servers write theirs as `3.0`.
+    std::str::from_utf8(text).ok().and_then(Number::read).and_then(Number::count).filter(|count| *count <= Usage::MOST)
+}
+
+/// What stands for a count that is none. Sums of such do not overflow.
+pub(super) const NO_COUNT: u64 = Usage::MOST + 1;

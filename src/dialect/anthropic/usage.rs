@@ -13,7 +13,8 @@ use crate::dialect::{
     Usage,
     json::Object,
     scan::{Name, Walk, by_name},
-    wire::{self, Number, Raw, Str, Wire},
+    usage::{NO_COUNT, count},
+    wire::{self, Raw, Str, Wire},
 };
 
 /// The counts told so far.
@@ -112,29 +113,29 @@ impl<'a> Wire<'a> for Spent<'a> {
         let mut spent = Self { odd: walk.peek() != Some(b'{'), ..Self::default() };
         walk.object(|walk, name| {
             by_name!(name, {
-                "input_tokens" => spent.now.input = Self::count(walk, text),
-                "cache_creation_input_tokens" => spent.now.cache_creation = Self::count(walk, text),
-                "cache_read_input_tokens" => spent.now.cache_read = Self::count(walk, text),
-                "output_tokens" => spent.now.output = Self::count(walk, text),
+                "input_tokens" => spent.now.input = count(walk).unwrap_or(0),
+                "cache_creation_input_tokens" => spent.now.cache_creation = count(walk).unwrap_or(0),
+                "cache_read_input_tokens" => spent.now.cache_read = count(walk).unwrap_or(0),
+                "output_tokens" => spent.now.output = count(walk).unwrap_or(0),
                 "cache_creation" => {
                     (spent.now.ephemeral_5m, spent.now.ephemeral_1h) = (0, 0);
                     spent.parts(walk, |spent, walk, name| by_name!(name, {
-                        "ephemeral_5m_input_tokens" => spent.now.ephemeral_5m = Self::count(walk, text),
-                        "ephemeral_1h_input_tokens" => spent.now.ephemeral_1h = Self::count(walk, text),
+                        "ephemeral_5m_input_tokens" => spent.now.ephemeral_5m = count(walk).unwrap_or(0),
+                        "ephemeral_1h_input_tokens" => spent.now.ephemeral_1h = count(walk).unwrap_or(0),
                         _ => {},
                     }));
                 },
                 "output_tokens_details" => {
                     spent.now.thinking = 0;
                     spent.parts(walk, |spent, walk, name| by_name!(name, {
-                        "thinking_tokens" => spent.now.thinking = Self::count(walk, text),
+                        "thinking_tokens" => spent.now.thinking = count(walk).unwrap_or(0),
                         _ => {},
                     }));
                 },
                 "server_tool_use" => {
                     spent.now.searches = 0;
                     spent.parts(walk, |spent, walk, name| by_name!(name, {
-                        "web_search_requests" => spent.now.searches = Self::count(walk, text),
+                        "web_search_requests" => spent.now.searches = count(walk).unwrap_or(0),
                         _ => {},
                     }));
                 },
@@ -151,25 +152,12 @@ impl<'a> Wire<'a> for Spent<'a> {
 }
 
 impl<'a> Spent<'a> {
-    /// Reads a count. `null` is nothing; what is no number is no count, and neither is one that is negative, a fraction or
-    /// absurd.
-    fn count(walk: &mut Walk<'a>, text: &'a str) -> u64 {
-        match Option::<Number<'a>>::walk(walk, text) {
-            Some(None) => 0,
-            Some(Some(number)) => number.count().unwrap_or(NO_COUNT),
-            None => NO_COUNT,
-        }
-    }
-
     /// Reads an object of counts.
     fn parts(&mut self, walk: &mut Walk<'a>, mut each: impl FnMut(&mut Self, &mut Walk<'a>, &Name<'a>)) {
         self.odd |= !matches!(walk.peek(), Some(b'{' | b'n'));
         walk.object(|walk, name| each(self, walk, name));
     }
 }
-
-/// Stands for what is no count: makes the usage [absurd](Usage::ABSURD).
-const NO_COUNT: u64 = u64::MAX;
 
 impl<'de: 'a, 'a> Deserialize<'de> for Spent<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::{BlockId, Delta, Event, FinishReason, Opening, Reasoning};
 use crate::dialect::Usage;
 
@@ -83,7 +85,7 @@ pub enum AnswerBlock<'a> {
 pub(crate) struct Fold<'a> {
     answer: Answer<'a>,
     /// Block number to choice and position.
-    open: Vec<(BlockId, usize, usize)>,
+    open: SmallVec<[(BlockId, usize, usize); 2]>,
 }
 
 impl<'a> Answer<'a> {

@@ -16,7 +16,7 @@ use crate::dialect::{
 /// Writes the `chat.completion` object, every member of the API's reference there.
 pub(super) fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions, out: &mut BytesMut, losses: &mut Losses) {
     let mut body = Object::begin(out);
-    body.str("id", &stamp.id).raw("object", "\"chat.completion\"");
+    body.str("id", &stamp.id).word("object", "chat.completion");
     body.number("created", stamp.created).str("model", answer.model.as_deref().filter(|model| !model.is_empty()).unwrap_or(&stamp.model));
     let mut choices = body.array("choices");
     answer.choices.iter().for_each(|choice| write_choice(&mut choices, choice, losses));
@@ -25,7 +25,7 @@ pub(super) fn write(answer: &Answer<'_>, stamp: &Stamp, options: &AnswerOptions,
         usage::write(body.key("usage"), used, options);
     }
     if let Some(tier) = answer.service_tier.as_deref().and_then(|tier| tier::word(tier, losses)) {
-        body.str("service_tier", tier);
+        body.word("service_tier", tier);
     }
     match &answer.fingerprint {
         Some(fingerprint) => body.str("system_fingerprint", fingerprint),
@@ -52,7 +52,7 @@ fn write_choice(choices: &mut Array<'_>, choice: &Choice<'_>, losses: &mut Losse
     if choice.stop_sequence.is_some() {
         losses.report_at(&losses::ANSWER_STOP_SEQUENCE, "/stop_sequence".to_owned());
     }
-    object.str("finish_reason", finish::reason(choice.finish_reason.as_ref().unwrap_or(&FinishReason::Stop), called, losses));
+    object.word("finish_reason", finish::reason(choice.finish_reason.as_ref().unwrap_or(&FinishReason::Stop), called, losses));
     object.end();
 }
 
@@ -80,7 +80,7 @@ fn write_message(mut message: Object<'_>, choice: &Choice<'_>, losses: &mut Loss
             AnswerBlock::Unknown { kind, .. } => losses.report_at(&losses::ANSWER_UNKNOWN_BLOCK, format!("/{kind}")),
         }
     }
-    message.raw("role", "\"assistant\"");
+    message.word("role", "assistant");
     nullable(&mut message, "content", content.as_deref());
     nullable(&mut message, "refusal", refusal.as_deref());
     write_reasoning(&mut message, &thoughts);
@@ -95,7 +95,7 @@ fn write_message(mut message: Object<'_>, choice: &Choice<'_>, losses: &mut Loss
         let mut list = message.array("tool_calls");
         for (id, name, arguments) in &calls {
             let mut call = list.object();
-            call.str("id", id).raw("type", "\"function\"");
+            call.str("id", id).word("type", "function");
             let mut function = call.object("function");
             function.str("name", name).str("arguments", if arguments.is_empty() { "{}" } else { arguments });
             function.end();

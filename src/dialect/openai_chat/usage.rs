@@ -9,7 +9,7 @@ use crate::dialect::{
     AnswerOptions, Usage,
     json::Object,
     scan::{Members, Name, Walk, by_name},
-    wire::Number,
+    usage,
 };
 
 /// The counts of a `usage` object.
@@ -119,28 +119,12 @@ impl Counts {
     }
 }
 
-/// Reads a count. `null` and "not there" are the same; what is negative, a fraction, absurd or no number is no count.
+/// Reads a count; `null` and "not there" are the same.
 fn count(walk: &mut Walk<'_>, count: &mut Option<u64>) {
-    let text = walk.skip();
-    if text != b"null" {
-        *count = Some(number(text).unwrap_or(NO_COUNT));
+    if let Some(told) = usage::count(walk) {
+        *count = Some(told);
     }
 }
-
-fn number(text: &[u8]) -> Option<u64> {
-    // As counts are: a few digits.
-    let mut digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
-    if text.len() <= 10
-        && let Some(number) = digits.try_fold(0, |number, digit| Some(number * 10 + digit?))
-    {
-        return Some(number);
-    }
-    // Some servers write theirs as `3.0`.
-    std::str::from_utf8(text).ok().and_then(Number::read).and_then(Number::count).filter(|count| *count <= Usage::MOST)
-}
-
-/// What stands for a count that is none. Sums of such do not overflow.
-const NO_COUNT: u64 = Usage::MOST + 1;
 
 /// Reads the parts of a count; what is no object has none.
 fn details(walk: &mut Walk<'_>, details: &mut Option<Details>) {

@@ -29,7 +29,7 @@ use crate::dialect::{
 #[derive(Debug)]
 pub struct MessageDecoder {
     state: State,
-    /// The Message's id, to tell its start told twice from another's.
+    /// A streamed Message's id, to tell its start told twice from another's.
     id: String,
     blocks: Blocks,
     counts: Counts,
@@ -103,11 +103,15 @@ impl MessageDecoder {
             _ => return Err(StreamError::order("a second message_start with another id")),
         }
         self.id = id.to_owned();
+        self.begun(message, sink);
+        Ok(())
+    }
+
+    fn begun<'d>(&mut self, message: reply::Message<'d>, sink: &mut dyn FnMut(Event<'d>)) {
         self.state = State::Telling;
         sink(Event::Start { id: message.id.map(|id| id.0), model: message.model.map(|model| model.0), created: None });
         self.usage(message.usage.and_then(|usage| usage.read().ok()), sink);
         unknown(message.unknown, sink);
-        Ok(())
     }
 
     fn message_delta<'d>(
@@ -180,7 +184,7 @@ impl MessageDecoder {
         let content = message.content.take().ok_or_else(|| StreamError::malformed("a message without content"))?;
         let stop_reason = message.stop_reason.take().ok_or_else(|| StreamError::malformed("a message without a stop_reason"))?;
         let (stop_sequence, usage) = (message.stop_sequence.take(), message.usage.take());
-        self.message_start(message, sink)?;
+        self.begun(message, sink);
         for (index, block) in (0u32..).zip(content) {
             self.blocks.start(index, block, sink)?;
             self.blocks.stop(index, sink)?;

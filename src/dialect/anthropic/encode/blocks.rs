@@ -36,7 +36,7 @@ impl Writer<'_, '_, '_> {
         match &block.kind {
             BlockKind::Text { text, citations } => {
                 let mut object = content.object();
-                object.str("type", "text").str("text", text);
+                object.word("type", "text").str("text", text);
                 if let Some(citations) = citations {
                     if are_ours(*citations) {
                         object.raw("citations", citations.get());
@@ -48,18 +48,18 @@ impl Writer<'_, '_, '_> {
             }
             BlockKind::Refusal(text) => {
                 let mut object = content.object();
-                object.str("type", "text").str("text", text);
+                object.word("type", "text").str("text", text);
                 close(object, cache);
             }
             BlockKind::Reasoning(reasoning) => {
                 if let Some(signature) = &reasoning.signature {
                     let mut object = content.object();
-                    object.str("type", "thinking").str("thinking", &reasoning.text).str("signature", signature);
+                    object.word("type", "thinking").str("thinking", &reasoning.text).str("signature", signature);
                     object.end();
                 }
                 if let Some(data) = &reasoning.redacted {
                     let mut object = content.object();
-                    object.str("type", "redacted_thinking").str("data", data);
+                    object.word("type", "redacted_thinking").str("data", data);
                     object.end();
                 }
                 if cache.is_some() {
@@ -83,7 +83,7 @@ impl Writer<'_, '_, '_> {
                 if written != &**name {
                     self.losses.report(&losses::TOOL_NAME, place.field("name"));
                 }
-                object.str("type", "tool_use").str("id", self.call_ids.conforming(id)).str("name", written);
+                object.word("type", "tool_use").str("id", self.call_ids.conforming(id)).str("name", written);
                 if !write_input(arguments, object.key("input")) {
                     self.losses.report(&losses::TOOL_ARGUMENTS, place.field(if *freeform { "input" } else { "arguments" }));
                 }
@@ -91,7 +91,7 @@ impl Writer<'_, '_, '_> {
             }
             BlockKind::ToolResult { call_id, content: result, is_error } => {
                 let mut object = content.object();
-                object.str("type", "tool_result").str("tool_use_id", self.call_ids.conforming(call_id));
+                object.word("type", "tool_result").str("tool_use_id", self.call_ids.conforming(call_id));
                 self.result(result, &mut object);
                 if let Some(is_error) = is_error {
                     object.bool("is_error", *is_error);
@@ -129,7 +129,7 @@ impl Writer<'_, '_, '_> {
                 Some("application/pdf") => self.document(media, About::default(), place, cache, content),
                 Some(media_type) if IMAGE_TYPES.contains(&media_type) => {
                     let mut object = content.object();
-                    object.str("type", "image");
+                    object.word("type", "image");
                     base64_source(media_type, data, &mut object);
                     close(object, cache);
                 }
@@ -137,7 +137,7 @@ impl Writer<'_, '_, '_> {
             };
         }
         let mut object = content.object();
-        object.str("type", "image");
+        object.word("type", "image");
         if !reference_source(&media.source, &mut object) {
             self.wrong(place, "an image cannot be text");
         }
@@ -154,7 +154,7 @@ impl Writer<'_, '_, '_> {
             return self.image(media, place, cache, content);
         }
         let mut object = content.object();
-        object.str("type", "document");
+        object.word("type", "document");
         match &media.source {
             MediaSource::Base64(data) => match media::sniff(data).or(media.essence()) {
                 Some("application/pdf") => base64_source("application/pdf", data, &mut object),
@@ -186,7 +186,7 @@ impl Writer<'_, '_, '_> {
 pub fn cache_control(cache: Option<&CacheMarker<'_>>, object: &mut Object<'_>) {
     if let Some(CacheMarker { ttl }) = cache {
         let mut control = object.object("cache_control");
-        control.str("type", "ephemeral");
+        control.word("type", "ephemeral");
         if let Some(ttl) = ttl {
             control.str("ttl", ttl);
         }
@@ -201,13 +201,13 @@ fn close(mut object: Object<'_>, cache: Option<&CacheMarker<'_>>) {
 
 fn base64_source(media_type: &str, data: &str, object: &mut Object<'_>) {
     let mut source = object.object("source");
-    source.str("type", "base64").str("media_type", media_type).str("data", data);
+    source.word("type", "base64").str("media_type", media_type).str("data", data);
     source.end();
 }
 
 fn text_source(text: &str, object: &mut Object<'_>) {
     let mut source = object.object("source");
-    source.str("type", "text").str("media_type", "text/plain").str("data", text);
+    source.word("type", "text").word("media_type", "text/plain").str("data", text);
     source.end();
 }
 
@@ -219,7 +219,7 @@ fn reference_source(source: &MediaSource<'_>, object: &mut Object<'_>) -> bool {
         MediaSource::Base64(_) | MediaSource::Text(_) => return false,
     };
     let mut source = object.object("source");
-    source.str("type", kind).str(member, value);
+    source.word("type", kind).str(member, value);
     source.end();
     true
 }

@@ -112,7 +112,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
                 let mut blocks = body.array("system");
                 for Instruction { text, cache, .. } in list {
                     let mut block = blocks.object();
-                    block.str("type", "text").str("text", text);
+                    block.word("type", "text").str("text", text);
                     blocks::cache_control(cache.as_ref(), &mut block);
                     block.end();
                 }
@@ -128,7 +128,7 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
         let mut list = body.array("messages");
         for message in messages {
             let mut object = list.object();
-            object.str("role", message.role());
+            object.word("role", message.role());
             let mut content = object.array("content");
             for block in &message.blocks {
                 if message.is_misplaced(block) {
@@ -164,11 +164,11 @@ impl<'r, 'a, 'l> Writer<'r, 'a, 'l> {
     fn service_tier(&mut self, body: &mut Object<'_>) {
         let Some(tier) = &self.request.service_tier else { return };
         match &**tier {
-            "auto" => _ = body.str("service_tier", "auto"),
-            "default" | "standard" | "standard_only" => _ = body.str("service_tier", "standard_only"),
+            "auto" => _ = body.word("service_tier", "auto"),
+            "default" | "standard" | "standard_only" => _ = body.word("service_tier", "standard_only"),
             "priority" => {
                 self.losses.report(&losses::SERVICE_TIER_PRIORITY, Place::member("service_tier"));
-                body.str("service_tier", "auto");
+                body.word("service_tier", "auto");
             }
             _ => self.losses.report(&losses::SERVICE_TIER, Place::member("service_tier")),
         }

@@ -112,9 +112,9 @@ pub fn write(plan: &Plan, output: &Output<'_>, body: &mut Object<'_>) {
         let mut thinking = body.object("thinking");
         match plan.thinking {
             Thinking::Unsaid => {}
-            Thinking::Disabled => _ = thinking.str("type", "disabled"),
-            Thinking::Enabled { budget_tokens } => _ = thinking.str("type", "enabled").number("budget_tokens", budget_tokens),
-            Thinking::Adaptive => _ = thinking.str("type", "adaptive"),
+            Thinking::Disabled => _ = thinking.word("type", "disabled"),
+            Thinking::Enabled { budget_tokens } => _ = thinking.word("type", "enabled").number("budget_tokens", budget_tokens),
+            Thinking::Adaptive => _ = thinking.word("type", "adaptive"),
         }
         thinking.end();
     }
@@ -125,7 +125,7 @@ pub fn write(plan: &Plan, output: &Output<'_>, body: &mut Object<'_>) {
         }
         if let Some(schema) = output.schema() {
             let mut format = config.object("format");
-            format.str("type", "json_schema").raw("schema", schema);
+            format.word("type", "json_schema").raw("schema", schema);
             format.end();
         }
         config.end();

@@ -80,7 +80,7 @@ impl Writer<'_, '_, '_> {
             (kind, name) = ("auto", None);
         }
         let mut choice = body.object("tool_choice");
-        choice.str("type", kind);
+        choice.word("type", kind);
         if let Some(name) = name {
             choice.str("name", name);
         }
