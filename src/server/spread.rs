@@ -3,12 +3,15 @@
 use std::{
     future::Future,
     io,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
 };
 
+use pin_project_lite::pin_project;
 use tokio::{net::TcpStream, runtime::Handle};
 
 /// The runtimes that connections are spread over, and the streams of those that carry several; none: the one they come on.
@@ -83,12 +86,26 @@ impl Guest {
 
     fn spawn(self, task: impl Future<Output = ()> + Send + 'static) {
         let Some(runtime) = self.place().map(|place| place.runtime.clone()) else { return };
-        runtime.spawn(async move {
-            let mut guest = self;
-            guest.came = true;
-            task.await;
-            drop(guest);
-        });
+        runtime.spawn(Visit { task, guest: self });
+    }
+}
+
+pin_project! {
+    /// A guest's time at its place. No `async` block: what that takes and awaits, it holds twice.
+    struct Visit<F> {
+        #[pin]
+        task: F,
+        guest: Guest,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Visit<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        this.guest.came = true;
+        this.task.poll(cx)
     }
 }
 
