@@ -3,23 +3,29 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use portcullis::{
     catalog::Timeouts,
+    dialect::{conversation::Event, event_map_fn},
     meter::{RecordedUsage, UsageSource},
     retry::RetryPolicy,
     stage::Outcome,
     translate::TranslateLayer,
 };
+use serde_json::Value;
 use support::{
     answers::*,
     script::Script,
     stack::{Answer, Options, Stack, chat, messages},
 };
+use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -60,6 +66,74 @@ async fn a_stream_is_settled_before_its_end_is_handed_out() {
     }
     assert!(text.contains("Hel") && text.contains(r#""provider":"anthropic""#) && text.contains("total_nanos"), "{text}");
     assert_eq!(stack.record().outcome, Outcome::Complete);
+}
+
+/// What is long is translated on a thread of its own; its bytes tell nothing of that.
+#[tokio::test]
+async fn a_long_call_across_dialects_is_told_as_a_short_one() {
+    let long = "a \"long\" text\n".repeat(250_000);
+    let mark = "Hello";
+    let stack = Stack::start().await;
+    let mut told = Vec::new();
+    for text in [mark, &long] {
+        stack.openai.play(Script::json(200, openai_answer(text)));
+        let body = messages("gpt", false).replace("\"Hello\"", &Value::from(text).to_string());
+        let answer = stack.ask(MESSAGES, body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-gateway-loss")), (200, ""));
+        told.push(answer.json());
+    }
+    let sent: Vec<_> = stack.openai.received().iter().map(|request| String::from_utf8(request.body.clone()).unwrap()).collect();
+    assert!(sent[1] == sent[0].replace("\"Hello\"", &Value::from(&*long).to_string()));
+    assert!(told[1]["content"][0]["text"].take() == *long && told[0]["content"][0]["text"].take() == *mark);
+    assert_eq!(told[0], told[1]);
+    assert!(stack.ledger.records().iter().all(|record| record.outcome == Outcome::Complete));
+}
+
+/// A layer whose first answer is told only when there is word from the other side, or panics where there is none; and who
+/// hears that it is begun.
+fn held() -> (TranslateLayer, oneshot::Receiver<()>, mpsc::Sender<()>) {
+    let ((begin, begun), (go, gone)) = (oneshot::channel(), mpsc::channel());
+    let first = Arc::new(Mutex::new(Some((begin, gone))));
+    let layer = TranslateLayer::new().map_events(move |_| {
+        let first = first.clone();
+        event_map_fn(move |event: Event<'_>, out| {
+            if let Some((begin, gone)) = first.lock().unwrap().take() {
+                let _ = begin.send(());
+                gone.recv().expect("word from the other side");
+            }
+            out.push(event);
+        })
+    });
+    (layer, begun, go)
+}
+
+#[tokio::test]
+async fn who_leaves_while_a_long_answer_is_translated_is_settled_then_and_once() {
+    let (translate, begun, go) = held();
+    let stack = Stack::with(Options { translate, ..Options::default() }).await;
+    stack.anthropic.play(Script::json(200, anthropic_answer(&"text ".repeat(100_000))));
+    let call = Request::post(CHAT).header("content-type", "application/json").body(Full::new(chat("claude", false).into())).unwrap();
+    let call = tokio::spawn(stack.gateway.clone().oneshot(call));
+    begun.await.unwrap();
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    assert_eq!(stack.record().outcome, Outcome::Cancelled, "while it is still translated");
+    go.send(()).unwrap();
+    stack.anthropic.play(Script::json(200, anthropic_answer("Hi")));
+    assert_eq!(stack.ask(CHAT, chat("claude", false)).await.status, 200);
+    assert_eq!(stack.ledger.records().len(), 2);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_long_translation_fails_its_call_alone() {
+    let (translate, begun, go) = held();
+    let stack = Stack::with(Options { translate, ..Options::default() }).await;
+    stack.anthropic.play(Script::json(200, anthropic_answer(&"text ".repeat(100_000))));
+    let (answer, ()) = tokio::join!(stack.ask(CHAT, chat("claude", false)), async {
+        begun.await.unwrap();
+        drop(go);
+    });
+    assert_eq!((answer.status.as_u16(), stack.record().outcome), (500, Outcome::Failed));
 }
 
 #[tokio::test]

@@ -46,13 +46,25 @@ const X_GATEWAY_METADATA: HeaderName = HeaderName::from_static("x-gateway-metada
 /// The most models to fall back to: each is looked up, and may be made for its name.
 const MAX_MODELS: usize = 32;
 
-/// Makes the call that `body` and `headers` ask for. With `own` unset, the gateway's own members are left alone.
+/// Finds the members of a call's body.
+///
+/// # Errors
+/// Why it is none.
+pub(super) fn scan(body: &[u8]) -> Result<Members, Fault> {
+    Members::scan(body).map_err(|error| unreadable(body, error))
+}
+
+/// Makes the call that `body` and `headers` ask for. With `own` unset, the gateway's own members are left alone. What was
+/// `scanned` is not scanned again.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(super) fn read(body: Bytes, asked: Asked<'_>, headers: &HeaderMap, own: bool) -> Result<Call, Fault> {
+pub(super) fn read(body: Bytes, scanned: Option<Box<Members>>, asked: Asked<'_>, headers: &HeaderMap, own: bool) -> Result<Call, Fault> {
     let Asked { operation, dialect, id, started, head } = asked;
-    let members = Members::scan(&body).map_err(|error| unreadable(&body, error))?;
+    let members = match scanned {
+        Some(members) => *members,
+        None => scan(&body)?,
+    };
     let reader = Reader::new(&body, &members, if own { &ALL } else { &SHARED })?;
     let model = match reader.text("model").and_then(plain) {
         Some(model) => model.to_owned(),
@@ -260,7 +272,7 @@ mod tests {
         let dialect = crate::stage::Endpoint::dialect_of("/v1/chat/completions", &HeaderMap::new());
         let id = GenerationId::generate(SystemTime::UNIX_EPOCH);
         let asked = Asked { operation: Operation::Chat, dialect, id, started: Instant::now(), head: Head::default() };
-        let call = read(Bytes::copy_from_slice(body.as_bytes()), asked, &HeaderMap::new(), true);
+        let call = read(Bytes::copy_from_slice(body.as_bytes()), None, asked, &HeaderMap::new(), true);
         call.map(|call| call.facts().clone()).map_err(|fault| fault.to_string())
     }
 

@@ -6,7 +6,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | request | read whole, up to a [limit](NormalizeLayer::max_body); checked as JSON in one scan; never parsed into values |
+//! | request | read whole, up to a [limit](NormalizeLayer::max_body); checked as JSON in one scan (past 2 MiB on a blocking thread of the runtime, if there is one); never parsed into values |
 //! | refuses | unknown paths, other methods, wrong content types, bodies too large or too slow, broken JSON, missing or repeated control members |
 //! | answer | passes through; the call's id is added to its headers |
 //! | errors | every `Err` from below becomes one response; an `Err` in a stream becomes the dialect's error event |

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 use tower::BoxError;
 
 use super::{buffer, layer::Config};
@@ -56,7 +56,13 @@ where
                 fresh.extend_from_slice(&data);
                 block = Some(fresh);
             }
-            Some(block) => block.extend_from_slice(&data),
+            Some(block) => {
+                block.extend_from_slice(&data);
+                // Who sends as fast as it is read would else keep the thread until all is there.
+                if held / STRIDE != block.len() / STRIDE {
+                    yield_now().await;
+                }
+            }
         }
     }
     let bytes = block.map_or(first, |block| config.buffers.freeze(block));
@@ -65,6 +71,9 @@ where
     }
     Ok(bytes)
 }
+
+/// So many bytes are read before other calls have a turn.
+const STRIDE: usize = 512 << 10;
 
 /// How long a body is waited for. One that is here already needs no clock.
 struct Patience<'c> {

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     dialect::Dialect,
     fault::{Fault, FaultKind},
-    stage::{Call, Endpoint, GenerationId, Missing, annotate_fault, fault_response, name_call},
+    stage::{Call, Endpoint, GenerationId, LONGEST_SCANNED, Missing, annotate_fault, aside, fault_response, name_call},
 };
 
 /// Reads requests into [`Call`]s, and answers errors in the caller's dialect.
@@ -116,7 +116,14 @@ where
     let head = Head::of(&parts.headers);
     head.takes()?;
     let body = read::whole(body, head.length(), config).await?;
-    control::read(body, Asked { operation, dialect, id: id.clone(), started, head }, &parts.headers, config.members)
+    let scanned = if body.len() > LONGEST_SCANNED {
+        let body = body.clone();
+        // Boxed: the future of a call that needs none has no room for it.
+        Some(Box::pin(aside(move || control::scan(&body).map(Box::new))).await??)
+    } else {
+        None
+    };
+    control::read(body, scanned, Asked { operation, dialect, id: id.clone(), started, head }, &parts.headers, config.members)
 }
 
 /// Method and path, for a message.

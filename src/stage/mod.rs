@@ -11,6 +11,7 @@
 //! send any of them.
 
 mod answer;
+mod aside;
 mod at_once;
 mod attempt;
 mod call;
@@ -44,6 +45,7 @@ pub use self::{
 };
 pub(crate) use self::{
     answer::{SERVER_TIMING, X_GATEWAY_ATTEMPTS, X_GATEWAY_MODEL, X_GATEWAY_PROVIDER, annotate_fault, write_millis},
+    aside::{LONGEST_SCANNED, LONGEST_TRANSLATED, aside},
     at_once::AtOnce,
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,

@@ -5,6 +5,7 @@ use std::{future::Future, mem, pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 use http_body::Body;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 use tower::BoxError;
 
@@ -14,13 +15,13 @@ use super::{
     masking::{credential, masked, masked_error, masked_fault},
     notes::AnswerNotes,
     stream::StreamBody,
-    whole::{self, Collect},
+    whole::{self, Collect, Slices},
 };
 use crate::{
     catalog::Cost,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
-    stage::{Tally, deadline},
+    stage::{Tally, aside, deadline},
 };
 
 /// A request that is out, and what its answer needs.
@@ -45,7 +46,7 @@ pub(super) type Answer<B> = Result<Response<TranslatedBody<B>>, Fault>;
 pub(super) enum Next<B> {
     /// A whole answer.
     Whole(Collect<B>, Box<Exchange>),
-    /// A stream, or an error.
+    /// A stream, an error, or a whole answer that takes long.
     Other(Pin<Box<dyn Future<Output = Answer<B>> + Send>>),
 }
 
@@ -104,7 +105,34 @@ impl Exchange {
         end.map_err(|fault| answered(fault.at(Phase::BeforeCommit), self.status))?;
         let now = *self.notes.committed.get_or_init(std::time::Instant::now);
         let mut seen = Seen::default();
-        let slices = match self.pipe.whole(body, &mut seen) {
+        let read = self.pipe.whole(body, &mut seen);
+        self.read(body, read, seen, now)
+    }
+
+    /// As [`whole`](Self::whole), for an answer that takes long to say.
+    pub(super) async fn long<B>(mut self: Box<Self>, body: Bytes, end: Result<(), Fault>) -> Answer<B> {
+        end.map_err(|fault| answered(fault.at(Phase::BeforeCommit), self.status))?;
+        let now = *self.notes.committed.get_or_init(std::time::Instant::now);
+        let status = self.status;
+        let said = aside(move || {
+            let mut seen = Seen::default();
+            let read = self.pipe.whole(&body, &mut seen);
+            (self, body, read, seen)
+        });
+        let (exchange, body, read, seen) = said.await.map_err(|fault| answered(fault.at(Phase::BeforeCommit), status))?;
+        exchange.read(&body, read, seen, now)
+    }
+
+    /// A whole answer that was read to what the caller is told, and of which `seen` was seen.
+    #[inline]
+    fn read<B>(
+        mut self: Box<Self>,
+        body: &Bytes,
+        read: Result<SmallVec<Slices>, StreamError>,
+        seen: Seen,
+        now: std::time::Instant,
+    ) -> Answer<B> {
+        let slices = match read {
             Ok(slices) => slices,
             Err(error) => {
                 let (provider, media_type) = (&self.notes.target.provider.name, self.media_type());

@@ -3,13 +3,14 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::BoxError;
@@ -20,12 +21,13 @@ use super::{
     exchange::{Answer, Exchange, Next},
     head,
     layer::Config,
-    request::{Translated, translate},
+    request::{self, Said, Translated, translate},
     whole::Collect,
 };
 use crate::{
+    dialect::EventMap,
     fault::{Fault, FaultKind},
-    stage::{Attempt, By, Outgoing, by, deadline},
+    stage::{Attempt, By, LONGEST_TRANSLATED, Outgoing, by, deadline},
 };
 
 /// Says attempts in their target's dialect, and answers in the caller's.
@@ -43,7 +45,7 @@ impl<S> Translate<S> {
 
 impl<S, ResBody> Service<Request<Attempt>> for Translate<S>
 where
-    S: Service<Request<Outgoing>, Response = Response<ResBody>>,
+    S: Service<Request<Outgoing>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Error: Into<BoxError> + 'static,
     S::Future: Send + 'static,
     ResBody: Body<Data = Bytes> + Send + 'static,
@@ -59,23 +61,49 @@ where
 
     fn call(&mut self, request: Request<Attempt>) -> Self::Future {
         let (parts, attempt) = request.into_parts();
-        let (tally, until) = (attempt.call.tally().clone(), attempt.deadline);
         let map = self.config.map.as_ref().map(|map| map(attempt.call.facts()));
-        let translated = translate(attempt, &self.config, map).and_then(|translated| {
-            let Translated { dialect, body, pipe, notes, losses } = translated;
-            let request = head::outgoing(parts, &notes, dialect, body)?;
-            let total = deadline(notes.target.timeouts.total);
-            let (config, headers) = (self.config.clone(), HeaderMap::new());
-            Ok((request, Box::new(Exchange { tally, dialect, pipe, notes, losses, config, total, status: None, headers })))
-        });
-        let state = match translated {
-            Ok((request, exchange)) => {
-                State::Sent { head: by(exchange.patience(until), self.inner.call(request)), exchange: Some(exchange) }
-            }
-            Err(fault) => State::Refused { fault: Some(fault) },
+        if request::long(&attempt).is_none() {
+            return send(&mut self.inner, &self.config, parts, attempt, map, None);
+        }
+        // The service that is ready is the one that is called, later.
+        let spare = self.inner.clone();
+        let (mut inner, config) = (mem::replace(&mut self.inner, spare), self.config.clone());
+        let answer = async move {
+            let said = request::said_aside(&attempt).await?;
+            let sent = send(&mut inner, &config, parts, attempt, map, said);
+            drop(inner);
+            sent.await
         };
-        ResponseFuture { state }
+        ResponseFuture { state: State::Other { answer: Box::pin(answer) } }
     }
+}
+
+/// Sends an attempt through `inner`, in its target's words. What was `said` aside is not said again.
+#[inline]
+fn send<S, ResBody>(
+    inner: &mut S,
+    config: &Arc<Config>,
+    parts: Parts,
+    attempt: Attempt,
+    map: Option<Box<dyn EventMap>>,
+    said: Option<Box<Said>>,
+) -> ResponseFuture<S::Future, ResBody>
+where
+    S: Service<Request<Outgoing>, Response = Response<ResBody>>,
+{
+    let (tally, until) = (attempt.call.tally().clone(), attempt.deadline);
+    let translated = translate(attempt, config, map, said).and_then(|translated| {
+        let Translated { dialect, body, pipe, notes, losses } = translated;
+        let request = head::outgoing(parts, &notes, dialect, body)?;
+        let total = deadline(notes.target.timeouts.total);
+        let (config, headers) = (config.clone(), HeaderMap::new());
+        Ok((request, Box::new(Exchange { tally, dialect, pipe, notes, losses, config, total, status: None, headers })))
+    });
+    let state = match translated {
+        Ok((request, exchange)) => State::Sent { head: by(exchange.patience(until), inner.call(request)), exchange: Some(exchange) },
+        Err(fault) => State::Refused { fault: Some(fault) },
+    };
+    ResponseFuture { state }
 }
 
 pin_project! {
@@ -90,7 +118,9 @@ pin_project! {
 pin_project! {
     /// ```text
     /// Sent ──▶ Whole ──▶ an answer
-    ///  └─────▶ Other ──▶ a stream, or an error
+    ///  └─────▶ Other ──▶ a stream, or an error; a long answer
+    ///            ▲
+    ///            └── a long request: all of this over again, once it is translated
     /// ```
     #[project = StateProj]
     enum State<F, ResBody> {
@@ -121,7 +151,10 @@ where
                 }
                 StateProj::Whole { body, exchange } => {
                     let (body, end) = ready!(body.poll(cx));
-                    break exchange.take().ok_or_else(over).and_then(|exchange| exchange.whole(&body, end));
+                    match exchange.take() {
+                        Some(exchange) if body.len() > LONGEST_TRANSLATED => Ok(Next::Other(Box::pin(exchange.long(body, end)))),
+                        exchange => break exchange.ok_or_else(over).and_then(|exchange| exchange.whole(&body, end)),
+                    }
                 }
                 StateProj::Other { answer } => break ready!(answer.as_mut().poll(cx)),
                 StateProj::Refused { fault } => break Err(fault.take().unwrap_or_else(over)),

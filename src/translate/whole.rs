@@ -132,7 +132,7 @@ pin_project! {
 }
 
 /// Most answers are one slice.
-type Slices = [Bytes; 1];
+pub(super) type Slices = [Bytes; 1];
 
 /// Shows no completion.
 impl<B> fmt::Debug for TranslatedBody<B> {

@@ -3,6 +3,7 @@
 #[path = "../support/answers.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod answers;
+mod aside;
 mod gateway;
 mod health;
 mod normalize;

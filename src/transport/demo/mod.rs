@@ -9,6 +9,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
@@ -23,7 +24,7 @@ use tower_service::Service;
 
 use crate::{
     fault::{Fault, Phase},
-    stage::Outgoing,
+    stage::{Outgoing, aside},
 };
 
 /// The demo provider. Always ready; what it answers is told in [`transport`](super).
@@ -39,7 +40,14 @@ pub struct DemoFuture {
     body: Outgoing,
     read: BytesMut,
     clock: fn() -> SystemTime,
+    /// The answer to a long request, once that is read.
+    later: Option<Later>,
 }
+
+type Later = Pin<Box<dyn Future<Output = Result<Response<DemoBody>, Fault>> + Send>>;
+
+/// A longer request, in bytes, is answered aside: up to 128 choices may repeat it word by word.
+const LONGEST_AT_ONCE: usize = 4 << 10;
 
 /// The body of a demo's answer: an event each frame, or all in one.
 #[derive(Debug)]
@@ -71,7 +79,7 @@ impl Service<Request<Outgoing>> for Demo {
 
     fn call(&mut self, request: Request<Outgoing>) -> DemoFuture {
         let (parts, body) = request.into_parts();
-        DemoFuture { path: parts.uri.path().to_owned(), body, read: BytesMut::new(), clock: self.clock }
+        DemoFuture { path: parts.uri.path().to_owned(), body, read: BytesMut::new(), clock: self.clock, later: None }
     }
 }
 
@@ -80,6 +88,9 @@ impl Future for DemoFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if let Some(later) = &mut this.later {
+            return later.as_mut().poll(cx);
+        }
         while let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(cx)) {
             match frame {
                 Ok(frame) => this.read.extend_from_slice(&frame.into_data().unwrap_or_default()),
@@ -87,7 +98,12 @@ impl Future for DemoFuture {
             }
         }
         let created = (this.clock)().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Poll::Ready(Ok(answer(&this.path, &this.read, created).into_response()))
+        let (path, read) = (mem::take(&mut this.path), mem::take(&mut this.read));
+        if read.len() <= LONGEST_AT_ONCE {
+            return Poll::Ready(Ok(answer(&path, &read, created).into_response()));
+        }
+        let later = Box::pin(aside(move || answer(&path, &read, created).into_response()));
+        this.later.insert(later).as_mut().poll(cx)
     }
 }
 
