@@ -46,12 +46,12 @@ const X_GATEWAY_METADATA: HeaderName = HeaderName::from_static("x-gateway-metada
 /// The most models to fall back to: each is looked up, and may be made for its name.
 const MAX_MODELS: usize = 32;
 
-/// Finds the members of a call's body.
+/// Finds the members of a call's body, for [`read`].
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn scan(body: &[u8]) -> Result<Members, Fault> {
-    Members::scan(body).map_err(|error| unreadable(body, error))
+pub(super) fn scan(body: &[u8]) -> Result<Box<Members>, Fault> {
+    Members::scan(body).map(Box::new).map_err(|error| unreadable(body, error))
 }
 
 /// Makes the call that `body` and `headers` ask for. With `own` unset, the gateway's own members are left alone. What was
@@ -63,7 +63,7 @@ pub(super) fn read(body: Bytes, scanned: Option<Box<Members>>, asked: Asked<'_>,
     let Asked { operation, dialect, id, started, head } = asked;
     let members = match scanned {
         Some(members) => *members,
-        None => scan(&body)?,
+        None => Members::scan(&body).map_err(|error| unreadable(&body, error))?,
     };
     let reader = Reader::new(&body, &members, if own { &ALL } else { &SHARED })?;
     let model = match reader.text("model").and_then(plain) {

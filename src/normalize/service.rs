@@ -119,7 +119,7 @@ where
     let scanned = if body.len() > LONGEST_SCANNED {
         let body = body.clone();
         // Boxed: the future of a call that needs none has no room for it.
-        Some(Box::pin(aside(move || control::scan(&body).map(Box::new))).await??)
+        Some(Box::pin(aside(move || control::scan(&body))).await??)
     } else {
         None
     };
