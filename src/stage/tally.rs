@@ -239,7 +239,8 @@ impl AttemptEntry {
     fn end(&mut self, outcome: Outcome, fault: Option<&Fault>, now: Instant) {
         if self.outcome.is_none() {
             self.outcome = Some(outcome);
-            self.sent = self.status.is_some() || fault.is_none_or(|fault| fault.phase() != Phase::BeforeSend);
+            let tried = self.sent && fault.is_none_or(|fault| fault.phase() != Phase::BeforeSend);
+            self.sent = self.status.is_some() || tried;
             self.ended = Some(now);
             self.fault = fault.map(|fault| AttemptFault {
                 provider: self.target.provider.name.to_string(),
@@ -263,6 +264,12 @@ impl AttemptTally {
     /// Counts the attempt as running at its target while this or a clone is kept, and tells it of a late failure.
     pub(crate) fn running(self, running: Arc<Running>) -> Self {
         Self { running: Some(running), ..self }
+    }
+
+    /// Notes whether the request is on its way. It counts as that from the attempt's begin: who does something long first
+    /// takes that back, so that who leaves meanwhile is not billed for it.
+    pub(crate) fn dispatched(&self, sent: bool) {
+        self.with(|entry| entry.sent = sent);
     }
 
     /// Notes the status of the provider's answer.

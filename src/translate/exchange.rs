@@ -21,7 +21,7 @@ use crate::{
     catalog::Cost,
     dialect::{Dialect, End, Losses, Pipe, Seen, StreamError, upstream},
     fault::{Failure, Fault, FaultKind, Phase, Timeout, UpstreamError},
-    stage::{Tally, aside, deadline},
+    stage::{LONGEST_SCANNED, LONGEST_TRANSLATED, Tally, aside, deadline},
 };
 
 /// A request that is out, and what its answer needs.
@@ -107,6 +107,11 @@ impl Exchange {
         let mut seen = Seen::default();
         let read = self.pipe.whole(body, &mut seen);
         self.read(body, read, seen, now)
+    }
+
+    /// The longest whole answer, in bytes, that is not said aside. In the caller's own words it is only looked through.
+    pub(super) fn longest(&self) -> usize {
+        if self.dialect.name() == self.notes.call.dialect.name() { LONGEST_SCANNED } else { LONGEST_TRANSLATED }
     }
 
     /// As [`whole`](Self::whole), for an answer that takes long to say.

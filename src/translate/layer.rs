@@ -95,7 +95,7 @@ impl TranslateLayer {
     /// Sends the events of each chat answer through a map of its own: to redact, to filter, to stop.
     ///
     /// `make` is called for each attempt. It takes the same dialect through the hub, too, so answers are no longer the
-    /// provider's bytes.
+    /// provider's bytes. The map of a long whole answer runs on a blocking thread, outside the call's task.
     ///
     /// ```
     /// use portcullis::{dialect::{conversation::Event, event_map_fn}, translate::TranslateLayer};

@@ -100,8 +100,9 @@ pub(super) fn long(attempt: &Attempt) -> Option<&Bytes> {
     // Most are short, whatever is to be done to them.
     let body = attempt.call.payload().whole().filter(|body| body.len() > LONGEST_TRANSLATED)?;
     let (facts, target) = (attempt.call.facts(), &attempt.target);
-    // In the caller's own words, what stands at the top level is at hand. A role stands in each message.
-    let at_hand = target.capabilities.developer_role && dialect_of(facts, target).name() == facts.dialect.name();
+    // In the caller's own words, what stands at the top level is at hand. A role stands in each message of a chat.
+    let roles = facts.operation == Operation::Chat && !target.capabilities.developer_role;
+    let at_hand = !roles && dialect_of(facts, target).name() == facts.dialect.name();
     (!at_hand).then_some(body)
 }
 

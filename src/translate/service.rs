@@ -27,7 +27,7 @@ use super::{
 use crate::{
     dialect::EventMap,
     fault::{Fault, FaultKind},
-    stage::{Attempt, By, LONGEST_TRANSLATED, Outgoing, by, deadline},
+    stage::{Attempt, By, Outgoing, by, deadline},
 };
 
 /// Says attempts in their target's dialect, and answers in the caller's.
@@ -68,8 +68,10 @@ where
         // The service that is ready is the one that is called, later.
         let spare = self.inner.clone();
         let (mut inner, config) = (mem::replace(&mut self.inner, spare), self.config.clone());
+        attempt.tally.dispatched(false);
         let answer = async move {
             let said = request::said_aside(&attempt).await?;
+            attempt.tally.dispatched(true);
             let sent = send(&mut inner, &config, parts, attempt, map, said);
             drop(inner);
             sent.await
@@ -152,7 +154,7 @@ where
                 StateProj::Whole { body, exchange } => {
                     let (body, end) = ready!(body.poll(cx));
                     match exchange.take() {
-                        Some(exchange) if body.len() > LONGEST_TRANSLATED => Ok(Next::Other(Box::pin(exchange.long(body, end)))),
+                        Some(exchange) if body.len() > exchange.longest() => Ok(Next::Other(Box::pin(exchange.long(body, end)))),
                         exchange => break exchange.ok_or_else(over).and_then(|exchange| exchange.whole(&body, end)),
                     }
                 }

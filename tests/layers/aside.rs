@@ -155,6 +155,7 @@ async fn who_leaves_while_a_request_is_said_sends_none() {
     drop(translate);
     assert!(handle.next_request().await.is_none(), "nor is the service kept for it");
     assert_eq!(book.end().0, None, "who left has no end here: the meter knows");
+    assert!(!book.attempts()[0].sent, "and owes nothing for it");
 }
 
 #[tokio::test]
