@@ -119,6 +119,23 @@ async fn chat_ends_where_it_must() {
 }
 
 #[tokio::test]
+async fn an_answer_has_its_most_tokens_whatever_is_asked() {
+    let long = "a ".repeat(20_000);
+    for (choices, each) in [(1, 16_384), (2, 8_192), (128, 128)] {
+        let body = json!({"model": "echo", "messages": user(&long), "n": choices, "max_tokens": 1_000_000});
+        let answer = whole("/v1/chat/completions", body).await;
+        assert_eq!(answer["usage"]["completion_tokens"], 16_384);
+        assert_eq!(answer["choices"].as_array().unwrap().len(), choices);
+        assert_eq!(answer["choices"][0]["finish_reason"], "length");
+        assert_eq!(answer["choices"][0]["message"]["content"].as_str().unwrap().split_whitespace().count(), each);
+    }
+    // A call is whole or none.
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let body = json!({"model": "echo", "messages": user(&format!("call f {{\"a\": \"{long}\"}}")), "tools": tools});
+    assert_eq!(whole("/v1/chat/completions", body).await["choices"][0]["finish_reason"], "length");
+}
+
+#[tokio::test]
 async fn chat_streams_n_choices_and_usage_if_asked() {
     let body = json!({"model": "echo", "messages": user("a b"), "n": 2, "stream_options": {"include_usage": true}});
     let events = stream(CHAT, body).await;
@@ -286,6 +303,17 @@ async fn bad_requests_are_refused_in_the_paths_words() {
         let (given, _, frames) = send(path, body).await;
         let error: Value = serde_json::from_str(&frames[0]).unwrap();
         assert_eq!((given.as_u16(), &error["error"]["param"]), (status, &param), "{path} {body}");
+    }
+    // What is short to ask and long to answer.
+    for (path, inputs, dimensions, status) in [
+        ("/v1/embeddings", 2048, 512, 200),
+        ("/v1/embeddings", 2049, 1, 400),
+        ("/v1/embeddings", 2048, 513, 400),
+        ("/v1/moderations", 2048, 1, 200),
+        ("/v1/moderations", 2049, 1, 400),
+    ] {
+        let body = json!({"model": "echo", "input": vec!["x"; inputs], "dimensions": dimensions});
+        assert_eq!(send(path, body.to_string()).await.0.as_u16(), status, "{path} {inputs} {dimensions}");
     }
     let (status, _, frames) = send(MESSAGES, r#"{"model":"echo","messages":[{"role":"user","content":"x"}]}"#).await;
     let error: Value = serde_json::from_str(&frames[0]).unwrap();

@@ -21,13 +21,13 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `/chat/completions`, `/messages` | the last user's or tool's text, word by word |
-//! | `/embeddings` | unit vectors of 256 or `dimensions` numbers: texts that share words are near each other |
-//! | `/moderations` | flags the categories that the text names: `violence`, `self-harm/intent` |
+//! | `/embeddings` | unit vectors of 256 or `dimensions` numbers: texts that share words are near each other; at most 2,048 texts and 1,048,576 numbers |
+//! | `/moderations` | flags the categories that the text names: `violence`, `self-harm/intent`; at most 2,048 texts |
 //! | `/images/generations` | images of one pixel |
 //! | anything else | 404 |
 //!
-//! A chat's echo ends at its length limit and at stop sequences, and is counted honestly, a token being a word of at most
-//! 16 characters. Content that is not text is named: `[image_url]`. Where JSON is asked for and the text is none, it is
+//! A chat's echo ends at its length limit (16,384 tokens at most, all choices together) and at stop sequences, and is
+//! counted honestly, a token being a word of at most 16 characters. Content that is not text is named: `[image_url]`. Where JSON is asked for and the text is none, it is
 //! put into `{"echo": ...}`.
 //!
 //! To see a tool called, let the user's text be one line per call: `call NAME {"an": "object"}`, NAME being one of the

@@ -14,7 +14,7 @@ pub(super) fn answer(request: &Value, stamp: &Stamp<'_>) -> Result<Answer, Refus
         Value::Null => 1,
         n => n.as_u64().filter(|n| (1..=128).contains(n)).ok_or_else(|| Refusal::new("n", "n must be from 1 to 128"))?,
     };
-    let reply = ask(request, messages).reply();
+    let reply = ask(request, messages, choices).reply();
     let prompt: u64 = messages.iter().map(|message| tokens(&text_of(&message["content"]))).sum();
     let completion = reply.tokens * choices;
     let usage = json!({
@@ -44,7 +44,7 @@ pub(super) fn answer(request: &Value, stamp: &Stamp<'_>) -> Result<Answer, Refus
     })))
 }
 
-fn ask<'a>(request: &'a Value, messages: &[Value]) -> Ask<'a> {
+fn ask<'a>(request: &'a Value, messages: &[Value], choices: u64) -> Ask<'a> {
     let last = messages.iter().rev().find(|message| matches!(message["role"].as_str(), Some("user" | "tool")));
     let choice = match (&request["tool_choice"], request["tool_choice"]["function"]["name"].as_str()) {
         (_, Some(name)) => Choice::Named(name),
@@ -59,6 +59,7 @@ fn ask<'a>(request: &'a Value, messages: &[Value]) -> Ask<'a> {
         choice,
         stops: strings(&request["stop"]),
         limit: request["max_completion_tokens"].as_u64().or_else(|| request["max_tokens"].as_u64()),
+        choices,
         json: matches!(request["response_format"]["type"].as_str(), Some("json_object" | "json_schema")),
     }
 }

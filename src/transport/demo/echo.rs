@@ -13,6 +13,8 @@ pub(super) struct Ask<'a> {
     pub(super) stops: Vec<&'a str>,
     /// The most tokens to say.
     pub(super) limit: Option<u64>,
+    /// How often it is said.
+    pub(super) choices: u64,
     /// Whether the text must be JSON.
     pub(super) json: bool,
 }
@@ -50,11 +52,15 @@ pub(super) enum End {
     Stop(String),
 }
 
+/// The most tokens of an answer, all choices together: an event for each is held at once.
+const MOST: u64 = 16 << 10;
+
 impl Ask<'_> {
     pub(super) fn reply(&self) -> Reply {
+        let most = MOST / self.choices.max(1);
         let calls = self.calls();
-        if !calls.is_empty() {
-            let tokens = calls.iter().map(|call| tokens(&call.name) + tokens(&call.input.to_string())).sum();
+        let tokens = calls.iter().map(|call| tokens(&call.name) + tokens(&call.input.to_string())).sum();
+        if !calls.is_empty() && tokens <= most {
             return Reply { pieces: Vec::new(), calls, end: End::Calls, tokens };
         }
         let mut text = self.text.clone();
@@ -68,7 +74,7 @@ impl Ask<'_> {
             end = End::Stop(stop.to_owned());
         }
         let mut pieces: Vec<String> = pieces(&text).map(str::to_owned).collect();
-        let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let limit = usize::try_from(self.limit.unwrap_or(most).min(most)).unwrap_or(usize::MAX);
         if pieces.len() > limit {
             pieces.truncate(limit);
             end = End::Length;

@@ -60,6 +60,7 @@ fn ask<'a>(request: &'a Value, messages: &[Value], limit: u64) -> Ask<'a> {
         choice,
         stops: strings(&request["stop_sequences"]),
         limit: Some(limit),
+        choices: 1,
         json: request["output_config"]["format"]["type"] == "json_schema",
     }
 }

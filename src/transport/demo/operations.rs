@@ -9,6 +9,10 @@ use super::{
     echo::{pieces, strings, text_of, tokens},
 };
 
+/// The most inputs of one request, and the most numbers of its answer: a megabyte of short texts would else be gigabytes.
+const MOST_INPUTS: usize = 2048;
+const MOST_NUMBERS: usize = 1 << 20;
+
 pub(super) fn embeddings(request: &Value, stamp: &Stamp<'_>) -> Result<Answer, Refusal> {
     let inputs = texts(&request["input"]).ok_or_else(|| Refusal::new("input", "input must be text, tokens, or a list of either"))?;
     let dimensions = match &request["dimensions"] {
@@ -19,6 +23,10 @@ pub(super) fn embeddings(request: &Value, stamp: &Stamp<'_>) -> Result<Answer, R
             .filter(|number| (1..=4096).contains(number))
             .ok_or_else(|| Refusal::new("dimensions", "dimensions must be from 1 to 4096"))?,
     };
+    few(&inputs)?;
+    if inputs.len() * dimensions > MOST_NUMBERS {
+        return Err(Refusal::new("input", format!("inputs times dimensions must be at most {MOST_NUMBERS}")));
+    }
     let base64 = request["encoding_format"] == "base64";
     let embedding = |(index, text): (usize, &String)| {
         let vector = vector(text, dimensions);
@@ -34,6 +42,14 @@ pub(super) fn embeddings(request: &Value, stamp: &Stamp<'_>) -> Result<Answer, R
         "object": "list", "data": inputs.iter().enumerate().map(embedding).collect::<Vec<_>>(), "model": stamp.model,
         "usage": {"prompt_tokens": used, "total_tokens": used}
     })))
+}
+
+/// Refuses more inputs than an answer has room for.
+fn few(inputs: &[String]) -> Result<(), Refusal> {
+    if inputs.len() > MOST_INPUTS {
+        return Err(Refusal::new("input", format!("there must be at most {MOST_INPUTS} inputs")));
+    }
+    Ok(())
 }
 
 /// A text's inputs: text, tokens, or a list of either. Tokens are written out as their numbers.
@@ -103,6 +119,7 @@ pub(super) fn moderations(request: &Value, stamp: &Stamp<'_>) -> Result<Answer, 
     if inputs.iter().all(String::is_empty) {
         return Err(Refusal::new("input", "input must be text, or a list of texts or parts"));
     }
+    few(&inputs)?;
     let verdict = |text: &String| {
         let named = |category: &str| text.split_whitespace().any(|word| word.eq_ignore_ascii_case(category));
         let by_category = |value: &dyn Fn(&str) -> Value| -> Map<String, Value> {
