@@ -90,13 +90,17 @@ impl HttpClient {
     /// then, say each 30 s by the gateway's driver: else those to a provider that is not asked any more are closed when
     /// another provider, or one on another runtime, is asked for the first time.
     pub fn sweep(&self) {
+        self.sweep_connections();
+        // Who else holds an origin is a call, which may give it a connection.
+        let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
+        origins.retain(|_, origin| origin.is_used() || Arc::strong_count(origin) > 1);
+    }
+
+    fn sweep_connections(&self) {
         let all: Vec<Arc<Origin>> = self.shared.origins.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for origin in all {
             origin.sweep();
         }
-        // Who else holds an origin is a call, which may give it a connection.
-        let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
-        origins.retain(|_, origin| origin.is_used() || Arc::strong_count(origin) > 1);
     }
 
     fn origin(&self, uri: &Uri, http: &HttpOrigin) -> Result<Arc<Origin>, Fault> {
@@ -105,7 +109,7 @@ impl HttpClient {
             return Ok(Arc::clone(origin));
         }
         // Seldom, and mostly because something has changed: a good moment to look at what is left of before.
-        self.sweep();
+        self.sweep_connections();
         let mut origins = self.shared.origins.write().unwrap_or_else(PoisonError::into_inner);
         match origins.entry(key) {
             Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
