@@ -88,9 +88,9 @@ impl Server {
     /// The runtimes that serve the connections, each new one where the least is running, and so each stream of an HTTP/2
     /// connection. Default, and with an empty list: the one that accepts them.
     ///
-    /// With a runtime of one thread for each core, all that a call does happens on one thread, its connection to the provider
-    /// included. That is cheaper than threads that take work from each other; in return an HTTP/1 connection cannot move
-    /// away from a thread that is busy.
+    /// With a runtime of one thread for each core, what a call does happens on one thread, its connection to the provider
+    /// included. That is cheaper than threads that take work from each other; in return neither a connection nor a stream can
+    /// move away from a thread that is busy. One at rest counts as much as one at work.
     ///
     /// They need I/O and time, a thread that runs them, and to outlive the server: what one is given after its end is closed,
     /// and it is given nothing more.

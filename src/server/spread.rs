@@ -46,13 +46,13 @@ impl Spread {
         S: FnOnce(TcpStream) -> F + Send + 'static,
         F: Future<Output = ()> + Send,
     {
-        let Some(guest) = self.guest() else {
+        let Some(mut guest) = self.guest() else {
             // A future that is moved in would take its room twice: it is made where it runs.
             tokio::spawn(async move { serve(stream).await });
             return Ok(());
         };
         // What is ready to be read is told to one runtime.
-        let stream = stream.into_std()?;
+        let stream = stream.into_std().inspect_err(|_| guest.came = true)?;
         guest.spawn(async move {
             match TcpStream::from_std(stream) {
                 Ok(stream) => serve(stream).await,
