@@ -45,6 +45,8 @@ const X_GATEWAY_METADATA: HeaderName = HeaderName::from_static("x-gateway-metada
 
 /// The most models to fall back to: each is looked up, and may be made for its name.
 const MAX_MODELS: usize = 32;
+/// The most JSON text, in bytes, of a member that is read into values.
+const MAX_CONTROL: usize = 64 << 10;
 
 /// Finds the members of a call's body, for [`read`].
 ///
@@ -110,7 +112,7 @@ fn preferences(reader: &Reader<'_>, headers: Option<&HeaderMap>) -> Result<Prefe
     if preferences.models.len() > MAX_MODELS {
         return Err(Fault::invalid("/models", format!("there are more than {MAX_MODELS}")));
     }
-    if let Some(text) = reader.text("provider") {
+    if let Some(text) = reader.short("provider")? {
         let wishes: Option<ProviderMember> = serde_json::from_str(text).map_err(|error| {
             let message = error.to_string();
             let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
@@ -195,10 +197,20 @@ impl<'b> Reader<'b> {
     }
 
     fn optional<T: Deserialize<'b>>(&self, name: &str, expected: &str) -> Result<Option<T>, Fault> {
-        self.text(name)
+        self.short(name)?
             .map(serde_json::from_str)
             .transpose()
             .map_err(|_| Fault::invalid(format!("/{name}"), format!("expected {expected}")))
+    }
+
+    /// A member's JSON text, which is read into values: many short ones take a multiple of its length.
+    fn short(&self, name: &str) -> Result<Option<&'b str>, Fault> {
+        match self.text(name) {
+            Some(text) if text.len() > MAX_CONTROL => {
+                Err(Fault::invalid(format!("/{name}"), format!("is longer than {MAX_CONTROL} bytes")))
+            }
+            text => Ok(text),
+        }
     }
 
     /// A member that may be absent, or `null`.
