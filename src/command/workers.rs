@@ -16,9 +16,9 @@ use tokio::{
 
 /// How long blocking work, such as a read of a database that hangs, may keep a thread from its end.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Threads for blocking work, such as a look-up of a provider's name, of all runtimes together, and the least of each.
+/// Threads for blocking work, such as a look-up of a provider's name: shared out among the runtimes, and the least of each.
 const BLOCKING: usize = 512;
-const LEAST_BLOCKING: usize = 8;
+const LEAST_BLOCKING: usize = 32;
 
 /// The threads. Dropping this ends them and all that runs on them, and waits for that, but not for long.
 pub(super) struct Workers {
