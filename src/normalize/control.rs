@@ -319,6 +319,10 @@ mod tests {
             assert_eq!(control(body).unwrap_err(), expected, "{body}");
         }
         assert!(control(r#"{"model":"a","provider":{"odrer":[]}}"#).unwrap_err().contains("unknown field `odrer`"));
+        for name in ["models", "provider", "stream_options", "session_id"] {
+            let long = format!(r#"{{"model":"a","{name}":["{}"]}}"#, "b".repeat(MAX_CONTROL));
+            assert_eq!(control(&long).unwrap_err(), format!("/{name}: is longer than 65536 bytes"));
+        }
         let deep = format!(r#"{{"model":"a","x":{}{}}}"#, "[".repeat(128), "]".repeat(128));
         assert!(control(&deep).unwrap_err().contains("deeper than 128"));
     }
