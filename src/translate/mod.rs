@@ -18,7 +18,7 @@
 //! | answer headers | `content-type`, and what we add: `x-gateway-provider`, `-model`, `-attempts`, `-loss`, `-cost-usd`, `server-timing` |
 //! | bodies | whole answers are read up to a limit; streams keep one frame and join what is ready together |
 //! | deadlines | the target's: first byte, and for whole answers idle and total, here; of a running stream idle, total and write stall by the [`Watchdog`](crate::stage::Watchdog) |
-//! | long bodies | past 256 KiB, translated on a blocking thread of the runtime, if there is one; the clone of the inner service that is called is the one that is ready |
+//! | long bodies | past 256 KiB, said in another dialect on a blocking thread of the runtime, if there is one; whole answers in the caller's own dialect past 2 MiB; the clone of the inner service that is called is the one that is ready |
 //! | backpressure | delegates readiness |
 //!
 //! Trailers of the provider are dropped.
