@@ -47,9 +47,9 @@ impl<'b> Object<'b> {
         self
     }
 
-    /// A member that is one of the API's own words: a string that must need no escapes.
+    /// A member that is one of the API's own words, and so of this code's: a string that needs no escapes.
     #[inline]
-    pub(crate) fn word(&mut self, name: &str, word: &str) -> &mut Self {
+    pub(crate) fn word(&mut self, name: &str, word: &'static str) -> &mut Self {
         let out = self.key(name);
         out.put_u8(b'"');
         out.put_slice(word.as_bytes());
