@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, FaultKind, Phase, Timeout, Tried},
-    stage::{Alarm, Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, Spare, deadline},
+    stage::{Alarm, Attempt, Closed, Health, Outcome, PROBE_WAIT, Pass, Routed, Spare, SpareExtensions, deadline},
 };
 
 /// Tries the targets of a plan until one answers.
@@ -105,7 +105,7 @@ where
                 let answer = alarm.bound(async {
                     let ready = inner.ready().await?;
                     // The head that came has room for what is written into it. What is kept for another attempt has none.
-                    spare = (!last).then(|| (Spare::of(&head), head.extensions().clone()));
+                    spare = (!last).then(|| (Spare::of(&head), SpareExtensions::of(head.extensions())));
                     let (call, target, tally) = (call.clone(), target.clone(), tally.clone());
                     let attempt = Attempt { call, target, number, tally, deadline: Some(deadline) };
                     ready.call(mem::take(&mut head).map(|()| attempt)).await
@@ -120,7 +120,7 @@ where
                 };
                 if let Some((spare, extensions)) = spare {
                     head = spare.into_request(());
-                    *head.extensions_mut() = extensions;
+                    *head.extensions_mut() = extensions.into_extensions();
                 }
                 tried = Some(Box::new(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() }));
                 tally.end(Outcome::Failed, Some(&fault));

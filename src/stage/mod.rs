@@ -49,7 +49,7 @@ pub(crate) use self::{
     at_once::AtOnce,
     deadline::{Alarm, By, by, deadline},
     health::PROBE_WAIT,
-    spare::Spare,
+    spare::{Spare, SpareExtensions},
     tally::Beginner,
     throughput::throughput,
     turn::Turn,

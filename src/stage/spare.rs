@@ -1,6 +1,8 @@
 //! What it takes to send a request again.
 
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+use super::{GenerationId, Principal};
 
 /// A request's head but for its extensions. Made for every call and hardly ever used: a list of headers is cheaper than a map.
 pub(crate) struct Spare {
@@ -29,5 +31,60 @@ impl Spare {
             request.headers_mut().append(name, value);
         }
         request
+    }
+}
+
+/// A request's extensions. Ours are few and known, and kept without a map; a host's are cloned with all there is.
+pub(crate) enum SpareExtensions {
+    Ours { id: Option<GenerationId>, principal: Option<Principal> },
+    All(Extensions),
+}
+
+impl SpareExtensions {
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        let (id, principal) = (extensions.get::<GenerationId>(), extensions.get::<Principal>());
+        let ours = usize::from(id.is_some()) + usize::from(principal.is_some());
+        if extensions.len() == ours { Self::Ours { id: id.cloned(), principal: principal.cloned() } } else { Self::All(extensions.clone()) }
+    }
+
+    pub(crate) fn into_extensions(self) -> Extensions {
+        let (id, principal) = match self {
+            Self::Ours { id, principal } => (id, principal),
+            Self::All(extensions) => return extensions,
+        };
+        let mut extensions = Extensions::new();
+        id.map(|id| extensions.insert(id));
+        principal.map(|principal| extensions.insert(principal));
+        extensions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn extensions_come_back_ours_and_a_hosts() {
+        let id = GenerationId::generate(SystemTime::now());
+        let principal = Principal::builder("team-a").build();
+        for (ours, hosts) in [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (3, 1)] {
+            let mut extensions = Extensions::new();
+            if ours & 1 > 0 {
+                extensions.insert(id.clone());
+            }
+            if ours & 2 > 0 {
+                extensions.insert(principal.clone());
+            }
+            if hosts > 0 {
+                extensions.insert("a span");
+            }
+            let back = SpareExtensions::of(&extensions).into_extensions();
+            assert_eq!(back.len(), extensions.len());
+            assert_eq!(back.get::<GenerationId>(), extensions.get::<GenerationId>());
+            assert_eq!(back.get::<Principal>(), extensions.get::<Principal>());
+            assert_eq!(back.get::<&str>(), extensions.get::<&str>());
+        }
     }
 }
