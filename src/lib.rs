@@ -71,6 +71,8 @@ pub mod retry;
 pub mod route;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(feature = "client", feature = "server"))]
+mod socket;
 pub mod stage;
 pub mod store;
 pub mod translate;

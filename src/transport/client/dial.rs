@@ -24,6 +24,8 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower::{BoxError, ServiceExt};
 
+use crate::socket::poll_write_slices;
+
 /// How to reach one origin.
 pub(super) struct Dial {
     /// Scheme, host and port; the port is always named, since a proxy must be told.
@@ -182,7 +184,7 @@ impl AsyncWrite for Stream {
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut self.io {
-            Io::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+            Io::Plain(io) => poll_write_slices(Pin::new(io), cx, bufs),
             Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
