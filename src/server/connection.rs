@@ -89,7 +89,8 @@ where
         Ok(Ok(false)) => {
             let mut builder = http1::Builder::new();
             // The guard keeps the time: hyper's own would count silence between requests as a slow head.
-            builder.header_read_timeout(None).max_headers(HEADERS).max_buf_size(BUFFER);
+            // It looks for peers that are gone as well.
+            builder.header_read_timeout(None).half_close(true).max_headers(HEADERS).max_buf_size(BUFFER);
             let connection = builder.serve_connection(TokioIo::new(io), service);
             until(pin!(connection), |connection| connection.graceful_shutdown(), order).await
         }

@@ -4,24 +4,26 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    net::TcpStream,
     task::coop,
     time::{Instant, Sleep, sleep_until},
 };
 
 use super::{Limits, request::Activity};
+use crate::socket::poll_write_slices;
 
 /// How an HTTP/2 connection begins.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A socket whose reads fail when a head or the next request is too long in coming, and whose writes fail when the peer
-/// does not read. While a request is in flight its own layers keep the time of its body.
-pub(super) struct Guarded<T> {
-    inner: T,
+/// does not read, or is gone while its request is in flight. Meanwhile the request's own layers keep the time of its body.
+pub(super) struct Guarded {
+    inner: TcpStream,
     limits: Limits,
     activity: Arc<Activity>,
     /// What was read to tell the protocol, and how much of it was handed on.
@@ -31,6 +33,8 @@ pub(super) struct Guarded<T> {
     frames: bool,
     /// Since when a write makes no progress.
     stalled: Option<Instant>,
+    /// Whether bytes were seen that nobody has read yet: what follows them is not seen before.
+    ahead: bool,
     read_alarm: Alarm,
     write_alarm: Alarm,
 }
@@ -43,8 +47,8 @@ struct Start {
 
 /// What the reader waits for.
 enum Patience {
-    /// The rest of a head, since its first byte; of the first head, since the connection was made.
-    Head(Instant),
+    /// The rest of a head, since its first byte, as far as anybody looked; of the first head, since the connection was made.
+    Head(Option<Instant>),
     /// The next request, since the one before, as far as anybody looked.
     Next(Option<Instant>),
 }
@@ -57,11 +61,21 @@ pub(super) struct Alarm {
     wakes: Option<Waker>,
 }
 
-impl<T> Guarded<T> {
-    pub(super) fn new(inner: T, limits: Limits, activity: Arc<Activity>) -> Self {
+impl Guarded {
+    pub(super) fn new(inner: TcpStream, limits: Limits, activity: Arc<Activity>) -> Self {
         let start = Start { bytes: [0; PREFACE.len()], filled: 0, given: 0 };
-        let (patience, alarm) = (Patience::Head(Instant::now()), Alarm::default);
-        Self { inner, limits, activity, start, patience, frames: false, stalled: None, read_alarm: alarm(), write_alarm: alarm() }
+        Self {
+            inner,
+            limits,
+            activity,
+            start,
+            patience: Patience::Head(Some(Instant::now())),
+            frames: false,
+            stalled: None,
+            ahead: false,
+            read_alarm: Alarm::default(),
+            write_alarm: Alarm::default(),
+        }
     }
 
     /// Says that the peer speaks HTTP/2.
@@ -69,9 +83,7 @@ impl<T> Guarded<T> {
         self.patience = Patience::Next(None);
         self.frames = true;
     }
-}
 
-impl<T: AsyncRead + Unpin> Guarded<T> {
     /// Reads just enough to tell HTTP/2 from HTTP/1; what was read is read again.
     pub(super) async fn read_preface(&mut self) -> io::Result<bool> {
         while let Some(space) = self.start.bytes.get_mut(self.start.filled..).filter(|space| !space.is_empty()) {
@@ -88,7 +100,7 @@ impl<T: AsyncRead + Unpin> Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Some(rest) = this.start.bytes.get(this.start.given..this.start.filled).filter(|rest| !rest.is_empty()) {
@@ -104,12 +116,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
         if this.activity.take_began() {
             this.patience = Patience::Next(None);
         }
+        this.ahead = false;
         let read = Pin::new(&mut this.inner).poll_read(cx, buf);
         let busy = this.activity.is_busy();
         if read.is_ready() {
             match &mut this.patience {
                 _ if busy => {}
-                Patience::Next(_) if !this.frames => this.patience = Patience::Head(Instant::now()),
+                Patience::Next(_) if !this.frames => this.patience = Patience::Head(None),
                 // Frames that begin no request are silence, however many.
                 Patience::Next(since) => {
                     let now = Instant::now();
@@ -129,34 +142,52 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
         let now = Instant::now();
         let deadline = match &mut this.patience {
             _ if busy => now + this.limits.idle,
-            Patience::Head(since) => *since + this.limits.head,
+            Patience::Head(since) => *since.get_or_insert(now) + this.limits.head,
             Patience::Next(since) => *since.get_or_insert(now) + this.limits.idle,
         };
         if this.read_alarm.rings(deadline, now, cx) { Poll::Ready(Err(late())) } else { Poll::Pending }
     }
 }
 
-impl<T> Guarded<T> {
+impl Guarded {
+    /// Fails if the peer is gone while its request is in flight; to close the sending half is to be gone. hyper could look by
+    /// reading, into a buffer that it makes anew for each request.
+    fn look(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.frames || self.ahead || !self.activity.is_busy() {
+            return Ok(());
+        }
+        match self.inner.poll_peek(cx, &mut ReadBuf::new(&mut [0])) {
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Ok(_)) => {
+                self.ahead = true;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Ok(()),
+        }
+    }
+
     /// Fails a write that has made no progress for too long.
     fn watch<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if written.is_ready() {
             self.stalled = None;
             return written;
         }
+        self.look(cx)?;
         let now = Instant::now();
         let deadline = *self.stalled.get_or_insert(now) + self.limits.write_stall;
         if self.write_alarm.rings(deadline, now, cx) { Poll::Ready(Err(late())) } else { Poll::Pending }
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.watch(cx, written)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        let written = poll_write_slices(Pin::new(&mut self.inner), cx, bufs);
         self.watch(cx, written)
     }
 
@@ -165,9 +196,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Says nothing about the peer: a socket's flush is always ready, and must not end a stall.
-        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        Poll::Ready(Ok(()))
+        // hyper flushes whenever it has looked at everything. A socket's own flush is always ready: it says nothing about the
+        // peer, and must not end a stall.
+        self.look(cx)?;
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -91,6 +91,16 @@ impl House {
         (house, drops)
     }
 
+    /// Waits until somebody is inside.
+    async fn entered(&self) {
+        soon(async {
+            while self.inside.load(SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     async fn answer(self, request: Request<RequestBody>) -> Result<Response<Parts>, Infallible> {
         let parts = |left, size, hangs| Parts { left, size, hangs, dropped: Some(self.dropped.clone()) };
         let body = match request.uri().path() {
@@ -110,12 +120,21 @@ impl House {
                 poll_fn(counted).await;
                 parts(1, 2, false)
             }
-            "/wait" => {
+            path @ ("/wait" | "/unread" | "/apart") => {
+                let body = parts(1, 2, false);
+                // The body is read here, not at all, or by a task of its own.
+                let mut unread = None;
+                match path {
+                    "/wait" => _ = request.into_body().collect().await.unwrap(),
+                    "/unread" => unread = Some(request),
+                    _ => _ = tokio::spawn(request.into_body().collect()).await.unwrap().unwrap(),
+                }
                 let now = self.inside.fetch_add(1, SeqCst) + 1;
                 self.most.fetch_max(now, SeqCst);
                 self.release.notified().await;
                 self.inside.fetch_sub(1, SeqCst);
-                parts(1, 2, false)
+                drop(unread);
+                body
             }
             _ => parts(1, 2, false),
         };
@@ -377,17 +396,43 @@ async fn f054_a_peer_that_does_not_read_is_given_up() {
 #[tokio::test]
 async fn f053_a_peer_that_leaves_is_noticed() {
     let (house, mut drops) = House::new();
+    let server = run(&house, |server| server.write_stall(HOUR)).await;
+    // Before its answer, within it, and while that waits to be read.
+    for path in ["wait", "unread", "apart", "hangs", "endless"] {
+        let bodies = ["", "content-length: 5\r\n\r\nhello", "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"];
+        for body in bodies {
+            let request = match body {
+                "" => format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+                _ => format!("POST /{path} HTTP/1.1\r\nhost: x\r\n{body}"),
+            };
+            // At once, and once the request has been read.
+            for known in [false, true] {
+                let mut stream = server.open(&request).await;
+                match (known, path) {
+                    (false, _) => {}
+                    (true, "wait" | "unread" | "apart") => house.entered().await,
+                    (true, _) => _ = soon(stream.read_exact(&mut [0; 1])).await.unwrap(),
+                }
+                // It closes its sending half only.
+                stream.shutdown().await.unwrap();
+                soon(drops.recv()).await.unwrap();
+                house.inside.store(0, SeqCst);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_sent_ahead_are_answered_in_turn() {
+    let (house, _) = House::new();
     let server = run(&house, |server| server).await;
-    let hangs = "GET /hangs HTTP/1.1\r\nhost: x\r\n\r\n";
-    let stream = server.open(hangs).await;
-    drop(stream);
-    soon(drops.recv()).await.unwrap();
-    // It closes its sending half only.
-    let mut stream = server.open(hangs).await;
-    let mut first = [0; 1];
-    soon(stream.read_exact(&mut first)).await.unwrap();
-    stream.shutdown().await.unwrap();
-    soon(drops.recv()).await.unwrap();
+    let mut stream = server.open("GET /wait HTTP/1.1\r\nhost: x\r\n\r\nGET /pol").await;
+    house.entered().await;
+    stream.write_all(b"ls HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    house.release.notify_one();
+    answer(&mut stream).await;
+    house.release.notify_one();
+    answer(&mut stream).await;
 }
 
 #[tokio::test]
