@@ -1,33 +1,38 @@
 //! What it takes to send a request again.
 
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use smallvec::SmallVec;
 
 use super::{GenerationId, Principal};
 
-/// A request's head but for its extensions. Made for every call and hardly ever used: a list of headers is cheaper than a map.
-pub(crate) struct Spare {
+/// A request's head but for its extensions. Made for every call and hardly ever used: it is one block of memory, in which a
+/// usual request's few headers are a list, which is cheaper than a map.
+pub(crate) struct Spare(Box<Head>);
+
+struct Head {
     method: Method,
     uri: Uri,
     version: Version,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: SmallVec<[(HeaderName, HeaderValue); 5]>,
 }
 
 impl Spare {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        Self {
+        Self(Box::new(Head {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
             headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        }
+        }))
     }
 
     pub(crate) fn into_request<B>(self, body: B) -> Request<B> {
+        let Head { method, uri, version, headers } = *self.0;
         let mut request = Request::new(body);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.version_mut() = self.version;
-        for (name, value) in self.headers {
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = version;
+        for (name, value) in headers {
             request.headers_mut().append(name, value);
         }
         request
@@ -53,8 +58,12 @@ impl SpareExtensions {
             Self::All(extensions) => return extensions,
         };
         let mut extensions = Extensions::new();
-        id.map(|id| extensions.insert(id));
-        principal.map(|principal| extensions.insert(principal));
+        if let Some(id) = id {
+            extensions.insert(id);
+        }
+        if let Some(principal) = principal {
+            extensions.insert(principal);
+        }
         extensions
     }
 }
