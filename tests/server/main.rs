@@ -405,17 +405,18 @@ async fn f053_a_peer_that_leaves_is_noticed() {
                 "" => format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n"),
                 _ => format!("POST /{path} HTTP/1.1\r\nhost: x\r\n{body}"),
             };
-            // At once, and once the request has been read.
-            for known in [false, true] {
+            // At once, and once the request has been read; all of the connection, and the sending half only.
+            for (known, all) in [(false, false), (true, false), (true, true)] {
                 let mut stream = server.open(&request).await;
                 match (known, path) {
                     (false, _) => {}
                     (true, "wait" | "unread" | "apart") => house.entered().await,
                     (true, _) => _ = soon(stream.read_exact(&mut [0; 1])).await.unwrap(),
                 }
-                // It closes its sending half only.
                 stream.shutdown().await.unwrap();
+                let half = Some(stream).filter(|_| !all);
                 soon(drops.recv()).await.unwrap();
+                drop(half);
                 house.inside.store(0, SeqCst);
             }
         }
