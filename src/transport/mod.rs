@@ -27,8 +27,8 @@
 //! | anything else | 404 |
 //!
 //! A chat's echo ends at its length limit (16,384 tokens at most, all choices together) and at stop sequences, and is
-//! counted honestly, a token being a word of at most 16 characters. Content that is not text is named: `[image_url]`. Where JSON is asked for and the text is none, it is
-//! put into `{"echo": ...}`.
+//! counted honestly, a token being a word of at most 16 characters. Content that is not text is named: `[image_url]`.
+//! Where JSON is asked for and the text is none, it is put into `{"echo": ...}`.
 //!
 //! To see a tool called, let the user's text be one line per call: `call NAME {"an": "object"}`, NAME being one of the
 //! request's tools. A tool that must be called (`tool_choice`) and isn't named is called with `{}`.
