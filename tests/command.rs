@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -456,4 +457,21 @@ fn where_to_listen() {
     // Open to everybody is for loopback addresses.
     let open = folder.run(&["--listen", "0.0.0.0:0"]);
     assert_eq!(open.status.code(), Some(2));
+}
+
+#[test]
+fn how_much_is_logged() {
+    let folder = Folder::new();
+    folder.write("[providers.demo]\n[auth]\npepper = \"for everybody to read\"");
+    fs::set_permissions(folder.0.join("gateway.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    for (level, warns) in [(None, true), (Some("warn"), true), (Some("error"), false)] {
+        let mut command = folder.command(&["--listen", "127.0.0.1:0"]);
+        command.envs(level.map(|level| ("GATEWAY_LOG", level))).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It says where it listens when it has said what is unwise.
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+        child.kill().unwrap();
+        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        assert_eq!(said.contains("everybody on this machine can read it"), warns, "{level:?}: {said}");
+    }
 }
