@@ -169,34 +169,43 @@ impl Edits {
     }
 
     /// The edited body, in order: a small one in one piece, which costs less than many; a large one as slices of `body`
-    /// and of what is new, without a copy.
-    pub fn apply(mut self, body: &Bytes) -> SmallVec<[Bytes; 1]> {
+    /// and of what is new, without a copy. Afterwards there is nothing more to do.
+    pub fn apply(&mut self, body: &Bytes) -> SmallVec<[Bytes; 1]> {
         if self.is_empty() {
             return smallvec![body.clone()];
         }
         self.settle();
+        let mut parts = SmallVec::new();
         if body.len() > LARGEST_COPY {
             let new = std::mem::take(&mut self.text).freeze();
-            let mut parts = SmallVec::new();
             self.pieces(body.len(), |piece| match piece {
                 Piece::Old(range) => parts.push(body.slice(range)),
                 Piece::New(range) => parts.push(new.slice(range)),
             });
-            return parts;
+        } else {
+            // With not a byte to spare it need not be moved, nor its size be kept beside it.
+            let mut len = 0;
+            self.pieces(body.len(), |piece| len += piece.len());
+            let mut whole = BytesMut::with_capacity(len);
+            self.copy(body, &mut whole);
+            parts.push(whole.freeze());
         }
-        // With not a byte to spare it need not be moved, nor its size be kept beside it.
-        let mut len = 0;
-        self.pieces(body.len(), |piece| len += piece.len());
-        let mut whole = BytesMut::with_capacity(len);
-        self.copy(body, &mut whole);
-        smallvec![whole.freeze()]
+        self.clear();
+        parts
     }
 
-    /// Appends the edited body to `out`.
-    pub fn apply_to(mut self, body: &[u8], out: &mut BytesMut) {
+    /// As [`apply`](Self::apply), but appends the edited body to `out`.
+    pub fn apply_to(&mut self, body: &[u8], out: &mut BytesMut) {
         self.settle();
         out.reserve(body.len() + self.text.len());
         self.copy(body, out);
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.list.clear();
+        self.objects.clear();
     }
 
     fn copy(&self, body: &[u8], out: &mut BytesMut) {

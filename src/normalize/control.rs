@@ -63,10 +63,11 @@ pub(super) fn scan(body: &[u8]) -> Result<Box<Members>, Fault> {
 /// What is wrong, and where.
 pub(super) fn read(body: Bytes, scanned: Option<Box<Members>>, asked: Asked<'_>, headers: &HeaderMap, own: bool) -> Result<Call, Fault> {
     let Asked { operation, dialect, id, started, head } = asked;
-    let members = match scanned {
-        Some(members) => *members,
-        None => Members::scan(&body).map_err(|error| unreadable(&body, error))?,
-    };
+    let mut members = Members::default();
+    match scanned {
+        Some(scanned) => members = *scanned,
+        None => members.visit_into(&body, |_, _| ()).map_err(|error| unreadable(&body, error))?,
+    }
     let reader = Reader::new(&body, &members, if own { &ALL } else { &SHARED })?;
     let model = match reader.text("model").and_then(plain) {
         Some(model) => model.to_owned(),

@@ -62,6 +62,7 @@ pub fn edits(body: &[u8], plan: &[u8]) -> Outcome {
     }
     let untouched = edits.is_empty();
     let edited = edits.apply(&body).concat();
+    assert!(edits.is_empty());
     if untouched {
         assert_eq!(edited, body);
     }

@@ -79,14 +79,15 @@ impl Counts {
     }
 
     /// What was used. `None` if nothing was counted, [absurd](Usage::ABSURD) if something was told that is no count.
-    pub(super) fn usage(self) -> Option<Usage> {
+    pub(super) fn usage(&self) -> Option<Usage> {
         let (prompt, completion) = (self.prompt.or(self.input), self.completion.or(self.output));
         if prompt.is_none() && completion.is_none() {
             return None;
         }
         let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
-        let input = self.prompt_details.or(self.prompt_details_singular).unwrap_or_default();
-        let output = self.completion_details.unwrap_or_default();
+        let none = Details::default();
+        let input = self.prompt_details.as_ref().or(self.prompt_details_singular.as_ref()).unwrap_or(&none);
+        let output = self.completion_details.as_ref().unwrap_or(&none);
 
         let cached = input.cached.or(self.cache_hit).or(self.cached).or(self.num_cached).unwrap_or(0);
         let written = input.written.unwrap_or(0);

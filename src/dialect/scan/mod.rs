@@ -128,7 +128,7 @@ impl Members {
 
     /// As [`visit`](Self::visit), into an empty list, which is large to hand on.
     #[inline]
-    pub(super) fn visit_into<'b>(&mut self, body: &'b [u8], each: impl FnMut(&mut Walk<'b>, &Name<'b>)) -> Result<(), ScanError> {
+    pub(crate) fn visit_into<'b>(&mut self, body: &'b [u8], each: impl FnMut(&mut Walk<'b>, &Name<'b>)) -> Result<(), ScanError> {
         let mut walk = Walk::new(body, 0);
         let object = walk.peek() == Some(b'{');
         // What went wrong, the walk knows in the end.

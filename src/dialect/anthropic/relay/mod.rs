@@ -36,7 +36,8 @@ impl MessageRelay {
 
     fn event(&mut self, data: &str, frame: &Frame<'_>, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
         let body = data.as_bytes();
-        let members = scan(body)?;
+        let mut members = Members::default();
+        scan(body, &mut members)?;
         let Self { options, watch, .. } = self;
         let notes = options.notes.as_deref();
         let mut edits = Edits::default();
@@ -59,7 +60,7 @@ impl MessageRelay {
             Observed::Other => {}
         }
         if !edits.is_empty() {
-            splice(data, edits, frame, out);
+            splice(data, &mut edits, frame, out);
             return Ok(());
         }
         out.extend_from_slice(frame.raw);
@@ -115,7 +116,8 @@ impl Pipe for MessageRelay {
     }
 
     fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
-        let members = scan(body)?;
+        let mut members = Members::default();
+        scan(body, &mut members)?;
         let usage = self.watch.whole(body, &members, seen)?;
         if seen.error.is_some() {
             return Ok(SmallVec::new());
@@ -136,8 +138,8 @@ impl Pipe for MessageRelay {
     }
 }
 
-fn scan(data: &[u8]) -> Result<Members, StreamError> {
-    Members::scan(data).map_err(|error| StreamError::malformed(error.to_string()))
+fn scan(data: &[u8], members: &mut Members) -> Result<(), StreamError> {
+    members.visit_into(data, |_, _| ()).map_err(|error| StreamError::malformed(error.to_string()))
 }
 
 /// Names the provider, and its id of the answer, in a message. What a gateway behind us wrote there gives way.
@@ -159,7 +161,7 @@ fn cost(notes: &dyn Notes, used: &Usage, body: &[u8], usage: &Members, edits: &m
 }
 
 /// Writes `frame` with its datum edited.
-fn splice(data: &str, edits: Edits, frame: &Frame<'_>, out: &mut BytesMut) {
+fn splice(data: &str, edits: &mut Edits, frame: &Frame<'_>, out: &mut BytesMut) {
     match memmem::find(frame.raw, data.as_bytes()) {
         Some(start) => {
             out.extend_from_slice(&frame.raw[..start]);

@@ -75,7 +75,8 @@ impl ChatRelay {
     fn chunk(&mut self, frame: &Frame<'_>, data: &str, out: &mut BytesMut, seen: &mut Seen) -> Result<(), StreamError> {
         let body = data.as_bytes();
         let mut places = Places::default();
-        let mut told = read(body, &mut places)?;
+        let mut told = Told::default();
+        read(body, &mut places, &mut told)?;
         if frame.event == "error" || told.is_error() {
             told.tell_usage(seen);
             seen.error = Some(error::upstream(data, None));
@@ -138,7 +139,9 @@ impl ChatRelay {
     fn learn(&mut self, frame: &Frame<'_>, words: &[u8], written: &[u8]) {
         let payload = |raw: &[u8]| {
             let line = raw.strip_prefix(b"data: ")?;
-            let words = observe::read(line.trim_ascii_end(), &mut Places::default()).ok()?.words()?;
+            let mut told = Told::default();
+            observe::read(line.trim_ascii_end(), &mut Places::default(), &mut told).ok()?;
+            let words = told.words()?;
             Some(words.start + 6..words.end + 6)
         };
         if let (Some(at), Some(written_at)) = (payload(frame.raw), payload(written))
@@ -270,7 +273,8 @@ impl Pipe for ChatRelay {
 
     fn whole(&mut self, body: &Bytes, seen: &mut Seen) -> Result<SmallVec<[Bytes; 1]>, StreamError> {
         let mut places = Places::default();
-        let mut told = read(body, &mut places)?;
+        let mut told = Told::default();
+        read(body, &mut places, &mut told)?;
         if told.is_error() {
             told.tell_usage(seen);
             seen.error = Some(error::upstream(std::str::from_utf8(body).unwrap_or_default(), None));
@@ -297,8 +301,8 @@ impl Pipe for ChatRelay {
     }
 }
 
-fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, StreamError> {
-    observe::read(body, places).map_err(|error| StreamError::malformed(error.to_string()))
+fn read<'b>(body: &'b [u8], places: &mut Places, told: &mut Told<'b>) -> Result<(), StreamError> {
+    observe::read(body, places, told).map_err(|error| StreamError::malformed(error.to_string()))
 }
 
 /// Forwards a frame with another payload, its other lines as they came.

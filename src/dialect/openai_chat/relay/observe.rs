@@ -52,10 +52,9 @@ pub(super) struct Places {
     pub(super) counted: bool,
 }
 
-/// Reads an answer or a chunk. Of a repeated member the last counts.
-pub(super) fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, ScanError> {
+/// Reads an answer or a chunk into what is empty, and large to hand on. Of a repeated member the last counts.
+pub(super) fn read<'b>(body: &'b [u8], places: &mut Places, told: &mut Told<'b>) -> Result<(), ScanError> {
     let Places { members, usage, counted } = places;
-    let mut told = Told::default();
     let (mut said_choices, mut said_message) = (false, false);
     members.visit_into(body, |walk, name| {
         by_name!(name, {
@@ -87,7 +86,7 @@ pub(super) fn read<'b>(body: &'b [u8], places: &mut Places) -> Result<Told<'b>, 
         });
     })?;
     told.error |= said_message && !said_choices;
-    Ok(told)
+    Ok(())
 }
 
 impl<'b> Told<'b> {
@@ -97,7 +96,7 @@ impl<'b> Told<'b> {
     }
 
     /// Notes it.
-    pub(super) fn tell(&mut self, seen: &mut Seen) {
+    pub(super) fn tell(&self, seen: &mut Seen) {
         let text = |json: Option<&'b [u8]>| json.and_then(string).filter(|text| !text.is_empty());
         seen.named(text(self.id).as_deref(), text(self.model).as_deref());
         // A choice began, whatever of it is here.
@@ -114,8 +113,8 @@ impl<'b> Told<'b> {
     }
 
     /// Notes what was used, which an error in the answer's place may say too.
-    pub(super) fn tell_usage(&mut self, seen: &mut Seen) {
-        if let Some(usage) = self.counts.take().and_then(Counts::usage) {
+    pub(super) fn tell_usage(&self, seen: &mut Seen) {
+        if let Some(usage) = self.counts.as_ref().and_then(Counts::usage) {
             seen.usage = usage.believed();
         }
     }
@@ -154,9 +153,11 @@ impl<'b> Told<'b> {
         if self.counts.is_some() {
             return false;
         }
-        let mut counts = Counts::default();
+        let counts = self.counts.insert(Counts::default());
         let object = walk.members_into(members, |walk, name| counts.take(walk, name));
-        self.counts = object.then_some(counts);
+        if !object {
+            self.counts = None;
+        }
         object
     }
 }
