@@ -133,7 +133,10 @@ fn say(body: &Bytes, facts: &CallFacts, target: &Target) -> Result<Said, Fault> 
     // The scan has checked it.
     let text = std::str::from_utf8(body).map_err(|_| Fault::new(FaultKind::InvalidJson { offset: 0 }))?;
     let invalid = |details: Vec<Detail>| Fault::new(FaultKind::InvalidRequest(details));
-    let request = caller.decode_request(text, &mut losses).map_err(invalid)?;
+    let request = match caller.decode_request(text, &mut losses) {
+        Ok(request) => request,
+        Err(details) => return Err(invalid(details)),
+    };
     let mut out = BytesMut::with_capacity(body.len() + 256);
     let exchange = dialect.encode_request(&request, &aim, &mut out, &mut losses).map_err(invalid)?;
     Ok(Said { slices: smallvec::smallvec![out.freeze()], exchange, losses })

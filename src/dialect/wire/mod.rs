@@ -251,7 +251,10 @@ pub(crate) use wire;
 /// Names the place as a JSON Pointer and what was expected there; never repeats the value.
 pub fn read<'a, T: Wire<'a>>(text: &'a str) -> Result<T, Detail> {
     // What is wrong, and where, is only looked for when something is.
-    Walk::whole(text, |walk| T::walk(walk, text)).map_or_else(|| parse(text), Ok)
+    match Walk::whole(text, |walk| T::walk(walk, text)) {
+        Some(value) => Ok(value),
+        None => parse(text),
+    }
 }
 
 /// Reads it again, and finds out what is wrong.

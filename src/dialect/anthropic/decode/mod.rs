@@ -17,7 +17,11 @@ use crate::{
 /// # Errors
 /// Each place that is not the API's shape.
 pub fn decode<'a>(body: &'a str, losses: &mut Losses) -> Result<Request<'a>, Vec<Detail>> {
-    let params: request::MessageCreateParams<'a> = wire::read(body).map_err(|detail| vec![detail])?;
+    // As elsewhere where what is read is large: `?` and `map_err` would move it once more.
+    let params: request::MessageCreateParams<'a> = match wire::read(body) {
+        Ok(params) => params,
+        Err(detail) => return Err(vec![detail]),
+    };
     let mut reader = Reader { losses, details: Vec::new() };
     let request = reader.request(params);
     if reader.details.is_empty() { Ok(request) } else { Err(reader.details) }

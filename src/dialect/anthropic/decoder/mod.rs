@@ -9,11 +9,14 @@ use super::{
     error, reply,
     usage::{Counts, Spent},
 };
-use crate::dialect::{
-    Decoder, End, Exchange, StreamError,
-    conversation::{Event, FinishReason},
-    frame::Frame,
-    wire::{self, Raw, Str},
+use crate::{
+    dialect::{
+        Decoder, End, Exchange, StreamError,
+        conversation::{Event, FinishReason},
+        frame::Frame,
+        wire::{self, Raw, Str},
+    },
+    fault::Detail,
 };
 
 /// Reads a Message.
@@ -61,7 +64,10 @@ impl MessageDecoder {
         };
         let kind = event.kind.unwrap_or(Str(Cow::Borrowed(name)));
         match &*kind {
-            "message_start" => self.message_start(message(event.message.map_or("{}", |message| message.get()))?, sink),
+            "message_start" => {
+                let message = wire::read(event.message.map_or("{}", |message| message.get()));
+                self.message_start(message.map_err(|detail| malformed(&detail))?, sink)
+            }
             "content_block_start" => {
                 self.telling("content_block_start")?;
                 let block = event.content_block.ok_or_else(|| StreamError::malformed("content_block_start without a block"))?;
@@ -177,7 +183,11 @@ impl MessageDecoder {
     }
 
     fn whole_message<'d>(&mut self, body: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
-        let mut message = message(body)?;
+        // As elsewhere where what is read is large: `?` and `map_err` would move it once more.
+        let mut message: reply::Message<'d> = match wire::read(body) {
+            Ok(message) => message,
+            Err(detail) => return Err(malformed(&detail)),
+        };
         if let Some(error) = message.error {
             return self.error(error.get(), sink);
         }
@@ -203,8 +213,8 @@ impl MessageDecoder {
     }
 }
 
-fn message(text: &str) -> Result<reply::Message<'_>, StreamError> {
-    wire::read(text).map_err(|detail| StreamError::malformed(format!("message{}: {}", detail.path, detail.message)))
+fn malformed(detail: &Detail) -> StreamError {
+    StreamError::malformed(format!("message{}: {}", detail.path, detail.message))
 }
 
 /// Tells members that only this dialect knows, if they say something.

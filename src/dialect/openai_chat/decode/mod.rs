@@ -19,7 +19,11 @@ use crate::{
 
 /// Reads a request.
 pub(super) fn request<'a>(body: &'a str, losses: &mut Losses) -> Result<Request<'a>, Vec<Detail>> {
-    let mut wire: ChatCompletionRequest<'a> = wire::read(body).map_err(|detail| vec![detail])?;
+    // As elsewhere where what is read is large: `?` and `map_err` would move it once more.
+    let mut wire: ChatCompletionRequest<'a> = match wire::read(body) {
+        Ok(wire) => wire,
+        Err(detail) => return Err(vec![detail]),
+    };
     let mut reader = Reader { details: Vec::new(), losses };
 
     let mut request = Request { stream: wire.stream.unwrap_or(false), ..Request::default() };
