@@ -24,7 +24,7 @@ pub(super) struct Books<'a> {
     pub(super) attempts: Vec<AttemptEntry>,
     pub(super) losses: Losses,
     /// What the meter itself saw, where no layer below reports to the tally.
-    pub(super) observed: Option<Observed>,
+    pub(super) observed: Option<Box<Observed>>,
     pub(super) ended: Instant,
     pub(super) cause: Cause<'a>,
 }
@@ -54,8 +54,8 @@ pub(super) struct Observed {
 
 impl Books<'_> {
     /// The record.
-    pub(super) fn fold(mut self) -> Record {
-        let Self { call, principal, ended, .. } = self;
+    pub(super) fn fold(&mut self) -> Record {
+        let Self { call, principal, ended, .. } = *self;
         let outcome = self.outcome();
         let (fault, error_origin) = self.blame(outcome);
         let mut bill = Bill::default();
@@ -65,12 +65,14 @@ impl Books<'_> {
         }
         let waited: Duration = self.attempts.iter().map(|entry| took(entry, ended)).sum();
         let winner = self.attempts.iter().rposition(|entry| entry.committed.is_some()).or(self.attempts.len().checked_sub(1));
-        let mut winner = winner.map(|at| self.attempts.swap_remove(at));
-        let seen = match &mut winner {
-            Some(entry) => mem::take(&mut entry.seen),
-            None => self.observed.take().map(|observed| observed.seen).unwrap_or_default(),
+        // Taken from where they lie: all that was seen is much to move.
+        let words = |seen: &mut Seen| (seen.id.take(), seen.model.take(), seen.finish_reason.take());
+        let (id, model, finish_reason) = match (winner.and_then(|at| self.attempts.get_mut(at)), &mut self.observed) {
+            (Some(entry), _) => words(&mut entry.seen),
+            (None, Some(observed)) => words(&mut observed.seen),
+            (None, None) => (None, None, None),
         };
-        let winner = winner.as_ref();
+        let winner = winner.and_then(|at| self.attempts.get(at));
         let committed = winner.and_then(|entry| entry.committed);
         let finished = winner.and_then(|entry| entry.ended).unwrap_or(ended);
         let generation = committed.map(|committed| finished.saturating_duration_since(committed));
@@ -89,8 +91,8 @@ impl Books<'_> {
             model_requested: clip(&call.model),
             model: winner.map(|entry| entry.target.id.clone()),
             provider: winner.map(|entry| entry.target.provider.name.clone()),
-            provider_model: seen.model.map(clip_owned).or_else(|| winner.map(|entry| entry.target.model.to_string())),
-            native_response_id: seen.id.map(clip_owned),
+            provider_model: model.map(clip_owned).or_else(|| winner.map(|entry| entry.target.model.to_string())),
+            native_response_id: id.map(clip_owned),
             stream: call.stream,
             status_code: match self.cause {
                 Cause::Fault(fault) => self.status.or(Some(call.dialect.fault_status(fault).as_u16())),
@@ -100,7 +102,7 @@ impl Books<'_> {
             outcome,
             fault,
             error_origin,
-            finish_reason: seen.finish_reason.map(clip_owned),
+            finish_reason: finish_reason.map(clip_owned),
             usage: bill.usage,
             cost_nanos: bill.total.nanos(),
             currency: "USD",
@@ -111,7 +113,7 @@ impl Books<'_> {
             gateway_ms: millis(latency.saturating_sub(waited)),
             throughput_tps: generation.and_then(|generation| throughput(bill.usage.counts.output, generation)),
             attempts,
-            losses: once(self.losses),
+            losses: once(mem::take(&mut self.losses)),
             metadata,
             created_at: call.created,
             calls: 1,

@@ -139,10 +139,10 @@ impl Account {
         }
         // A call that failed before there was an answer is taken not to have reached a provider.
         let unanswered = status.is_none() && matches!(cause, Cause::Fault(_));
-        let observed = observer.filter(|_| !unanswered).map(|observer| observer.observed(&self.call));
+        let observed = observer.filter(|_| !unanswered).map(|observer| Box::new(observer.observed(&self.call)));
         let (attempts, losses) = tally.take();
         let (call, principal, prompt_tokens) = (&*self.call, &self.principal, self.prompt_tokens);
-        let books = Books { call, principal, prompt_tokens, status, attempts, losses, observed, ended: Instant::now(), cause };
+        let mut books = Books { call, principal, prompt_tokens, status, attempts, losses, observed, ended: Instant::now(), cause };
         self.options.ledger.queue_settlement(books.fold())
     }
 

@@ -9,6 +9,7 @@ use super::{GenerationId, Principal};
 /// usual request's few headers are a list, which is cheaper than a map.
 pub(crate) struct Spare(Box<Head>);
 
+#[derive(Default)]
 struct Head {
     method: Method,
     uri: Uri,
@@ -18,12 +19,13 @@ struct Head {
 
 impl Spare {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        Self(Box::new(Head {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
-            headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        }))
+        // Written where it stays: it is much to move.
+        let mut head = Box::<Head>::default();
+        head.method = request.method().clone();
+        head.uri = request.uri().clone();
+        head.version = request.version();
+        head.headers.extend(request.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self(head)
     }
 
     pub(crate) fn into_request<B>(self, body: B) -> Request<B> {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     ops::Deref,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -192,7 +193,7 @@ impl Tally {
     /// What [`entries`](Self::entries) gives, taken out: the books are closed, and what is reported from here on is not kept.
     pub(crate) fn take(&self) -> (Vec<AttemptEntry>, Losses) {
         self.0.as_ref().map_or_else(Default::default, |account| {
-            let entries = std::mem::take(&mut *account.entries());
+            let entries = mem::take(&mut *account.entries());
             (entries.attempts, entries.losses)
         })
     }
@@ -287,12 +288,12 @@ impl AttemptTally {
         self.with(|entry| entry.seen.clone_from(seen));
     }
 
-    /// Closes the attempt with a whole answer, of which `seen` was seen and which was there at `now`.
-    pub fn complete(&self, seen: Seen, now: Instant) {
+    /// Closes the attempt with a whole answer that was there at `now`, and takes what was `seen` of it.
+    pub fn complete(&self, seen: &mut Seen, now: Instant) {
         self.with(|entry| {
             entry.committed.get_or_insert(now);
             entry.end(Outcome::Complete, None, now);
-            entry.seen = seen;
+            mem::swap(&mut entry.seen, seen);
         });
     }
 

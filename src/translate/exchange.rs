@@ -106,7 +106,7 @@ impl Exchange {
         let now = *self.notes.committed.get_or_init(std::time::Instant::now);
         let mut seen = Seen::default();
         let read = self.pipe.whole(body, &mut seen);
-        self.read(body, read, seen, now)
+        self.read(body, read, &mut seen, now)
     }
 
     /// The longest whole answer, in bytes, that is not said aside. In the caller's own words it is only looked through.
@@ -124,8 +124,8 @@ impl Exchange {
             let read = self.pipe.whole(&body, &mut seen);
             (self, body, read, seen)
         });
-        let (exchange, body, read, seen) = said.await.map_err(|fault| answered(fault.at(Phase::BeforeCommit), status))?;
-        exchange.read(&body, read, seen, now)
+        let (exchange, body, read, mut seen) = said.await.map_err(|fault| answered(fault.at(Phase::BeforeCommit), status))?;
+        exchange.read(&body, read, &mut seen, now)
     }
 
     /// A whole answer that was read to what the caller is told, and of which `seen` was seen.
@@ -134,7 +134,7 @@ impl Exchange {
         mut self: Box<Self>,
         body: &Bytes,
         read: Result<SmallVec<Slices>, StreamError>,
-        seen: Seen,
+        seen: &mut Seen,
         now: std::time::Instant,
     ) -> Answer<B> {
         let slices = match read {
@@ -142,12 +142,12 @@ impl Exchange {
             Err(error) => {
                 let (provider, media_type) = (&self.notes.target.provider.name, self.media_type());
                 tracing::warn!(%provider, %error, ?media_type, "answer is not the provider's dialect");
-                self.notes.tally.seen(&seen);
+                self.notes.tally.seen(seen);
                 return Err(self.foreign_answer(error, body));
             }
         };
         if let Some(error) = seen.error.clone() {
-            self.notes.tally.seen(&seen);
+            self.notes.tally.seen(seen);
             return Err(in_band(error, credential(&self.notes.target)).at(Phase::BeforeCommit));
         }
         self.tally.lost(self.losses.clone());
