@@ -54,7 +54,7 @@ where
     type Future = ResponseFuture<ResBody>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        // Each attempt awaits a clone of the inner service.
+        // Each attempt awaits the inner service itself.
         Poll::Ready(Ok(()))
     }
 
@@ -122,6 +122,8 @@ where
                     head = spare.into_request(());
                     *head.extensions_mut() = extensions.into_extensions();
                 }
+                // Kept, it would hold what it took, such as a place in a queue, while the next attempt is waited for.
+                inner = inner.clone();
                 tried = Some(Box::new(Tried { attempts: number, provider: target.provider.name.shared(), model: target.model.clone() }));
                 tally.end(Outcome::Failed, Some(&fault));
                 drop(tally);

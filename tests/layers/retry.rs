@@ -15,7 +15,7 @@ use portcullis::{
     stage::{Attempt, Breaker, Health, Payload, Plan, Routed, Upload},
 };
 use tokio::time::Instant;
-use tower::{BoxError, Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
 use tower_test::mock;
 
 use crate::support::*;
@@ -483,4 +483,22 @@ async fn it_is_always_ready_and_awaits_the_inner_service_for_each_attempt() {
     handle.send_error("gone");
     assert!(matches!(retry.poll_ready(), Poll::Ready(Ok(()))));
     assert_eq!(retry.call(routed(&["a"], &Book::default()).await).await.unwrap_err().code(), "internal");
+}
+
+/// Who is shed waits for its next attempt without a place in the queue: what gets free meanwhile is for others.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_attempt_holds_no_place() {
+    let (inner, log) = provider_doing([Does::Hangs]);
+    let stack = ServiceBuilder::new().layer(RetryLayer::new(RetryPolicy::new())).load_shed().concurrency_limit(1).service(inner);
+    let book = Book::default();
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        let mut call = tokio_test::task::spawn(stack.clone().oneshot(routed(&["a"], &book).await));
+        assert!(call.poll().is_pending());
+        calls.push(call);
+    }
+    assert_eq!(names(&log), ["a#1"], "the second is shed");
+    drop(calls.remove(0));
+    let mut third = tokio_test::task::spawn(stack.oneshot(routed(&["a"], &book).await));
+    assert!(third.poll().is_ready(), "the first one's place is free");
 }
