@@ -446,6 +446,8 @@ fn where_to_listen() {
     let mut command = folder.command(&[]);
     command.env("PORT", port.port().to_string());
     assert_eq!(Gateway::start(command).address, port.to_string());
+    let output = folder.command(&[]).env("PORT", "eighty").output().unwrap();
+    assert_eq!((output.status.code(), &*output.stderr), (Some(2), &b"PORT names no port\n"[..]));
     // The configuration before the variable.
     folder.write(&format!("listen = \"{configured}\"\n[providers.demo]\n[auth]\nmode = \"open\""));
     let mut command = folder.command(&[]);

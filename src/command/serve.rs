@@ -85,7 +85,7 @@ pub(super) async fn serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// Where to listen.
 fn address(arguments: &Arguments, config: &Config) -> Result<SocketAddr, Failure> {
     let port = || match std::env::var("PORT") {
-        Ok(port) => port.parse().map_err(failed_to("listen on the port that PORT names")),
+        Ok(port) => port.parse().map_err(|_| Failure { error: "PORT names no port".into(), code: 2 }),
         Err(_) => Ok(PORT),
     };
     let address = match arguments.listen.or(config.listen) {
