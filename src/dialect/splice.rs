@@ -172,6 +172,7 @@ impl Edits {
     /// and of what is new, without a copy. Afterwards there is nothing more to do.
     pub fn apply(&mut self, body: &Bytes) -> SmallVec<[Bytes; 1]> {
         if self.is_empty() {
+            self.clear();
             return smallvec![body.clone()];
         }
         self.settle();

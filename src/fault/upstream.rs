@@ -11,7 +11,7 @@ pub struct AttemptFault {
     pub provider: String,
     /// Its status, if it sent one.
     pub status: Option<u16>,
-    /// [`Fault::code`] of the attempt.
+    /// [`Fault::code`](super::Fault::code) of the attempt.
     pub fault: &'static str,
 }
 

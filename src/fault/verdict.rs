@@ -20,7 +20,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// What a caller is told of such a fault. The one place that decides it.
+    /// What a caller is told of such a fault.
     pub(super) fn of(kind: &FaultKind) -> Self {
         match kind {
             FaultKind::BodyTimeout => Self { status: StatusCode::REQUEST_TIMEOUT, origin: "user", ..TIMEOUT },

@@ -288,12 +288,12 @@ impl AttemptTally {
         self.with(|entry| entry.seen.clone_from(seen));
     }
 
-    /// Closes the attempt with a whole answer that was there at `now`, and takes what was `seen` of it.
+    /// Closes the attempt with a whole answer that was there at `now`; what was `seen` of it is taken.
     pub fn complete(&self, seen: &mut Seen, now: Instant) {
         self.with(|entry| {
             entry.committed.get_or_insert(now);
             entry.end(Outcome::Complete, None, now);
-            mem::swap(&mut entry.seen, seen);
+            entry.seen = mem::take(seen);
         });
     }
 

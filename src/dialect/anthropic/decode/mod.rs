@@ -17,7 +17,6 @@ use crate::{
 /// # Errors
 /// Each place that is not the API's shape.
 pub fn decode<'a>(body: &'a str, losses: &mut Losses) -> Result<Request<'a>, Vec<Detail>> {
-    // As elsewhere where what is read is large: `?` and `map_err` would move it once more.
     let params: request::MessageCreateParams<'a> = match wire::read(body) {
         Ok(params) => params,
         Err(detail) => return Err(vec![detail]),

@@ -183,7 +183,6 @@ impl MessageDecoder {
     }
 
     fn whole_message<'d>(&mut self, body: &'d str, sink: &mut dyn FnMut(Event<'d>)) -> Result<(), StreamError> {
-        // As elsewhere where what is read is large: `?` and `map_err` would move it once more.
         let mut message: reply::Message<'d> = match wire::read(body) {
             Ok(message) => message,
             Err(detail) => return Err(malformed(&detail)),

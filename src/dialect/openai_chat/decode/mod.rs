@@ -19,7 +19,6 @@ use crate::{
 
 /// Reads a request.
 pub(super) fn request<'a>(body: &'a str, losses: &mut Losses) -> Result<Request<'a>, Vec<Detail>> {
-    // As elsewhere where what is read is large: `?` and `map_err` would move it once more.
     let mut wire: ChatCompletionRequest<'a> = match wire::read(body) {
         Ok(wire) => wire,
         Err(detail) => return Err(vec![detail]),
