@@ -133,6 +133,7 @@ fn say(body: &Bytes, facts: &CallFacts, target: &Target) -> Result<Said, Fault> 
     // The scan has checked it.
     let text = std::str::from_utf8(body).map_err(|_| Fault::new(FaultKind::InvalidJson { offset: 0 }))?;
     let invalid = |details: Vec<Detail>| Fault::new(FaultKind::InvalidRequest(details));
+    // A `match`, which moves what is large once less.
     let request = match caller.decode_request(text, &mut losses) {
         Ok(request) => request,
         Err(details) => return Err(invalid(details)),
